@@ -1,0 +1,303 @@
+"""Every value that differs between two installations comes from the environment (or .env); .env.example explains each.
+
+With DEBUG off, anything missing or left at its sample value stops the start with one line that names it.
+"""
+
+import math
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from leadcrm import csp
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+# The tests set ENV_FILE to nothing, so that no developer's .env reaches them.
+ENV_FILE = env.str("ENV_FILE", default=str(BASE_DIR / ".env"))
+if ENV_FILE and Path(ENV_FILE).is_file():
+    env.read_env(ENV_FILE)
+
+DEBUG = env.bool("DEBUG", default=False)
+ENVIRONMENT = env.str("ENVIRONMENT", default="")
+
+# Keys. The samples stand in .env.example for all to read: good enough to look around with DEBUG on, never beyond.
+SAMPLE_SECRET_KEY = "sample-secret-key-replace-me-sample-secret-key-replace-me"
+SAMPLE_ENCRYPTION_KEY = "c2FtcGxlLWtleS1yZXBsYWNlLW1lLXNhbXBsZS1rZXk="
+
+SECRET_KEY = env.str("SECRET_KEY", default="")
+WEBHOOK_ENCRYPTION_KEYS = env.list("WEBHOOK_ENCRYPTION_KEYS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or SAMPLE_SECRET_KEY
+    WEBHOOK_ENCRYPTION_KEYS = WEBHOOK_ENCRYPTION_KEYS or [SAMPLE_ENCRYPTION_KEY]
+else:
+    if SECRET_KEY in ("", SAMPLE_SECRET_KEY):
+        raise ImproperlyConfigured("SECRET_KEY is missing or is still the sample: set a long random one of your own.")
+    if not WEBHOOK_ENCRYPTION_KEYS or SAMPLE_ENCRYPTION_KEY in WEBHOOK_ENCRYPTION_KEYS:
+        raise ImproperlyConfigured(
+            "WEBHOOK_ENCRYPTION_KEYS is missing or still has the sample key: set at least one Fernet key of your own."
+        )
+    if not ALLOWED_HOSTS:
+        raise ImproperlyConfigured("ALLOWED_HOSTS is missing: set the host names this installation answers to.")
+
+for number, key in enumerate(WEBHOOK_ENCRYPTION_KEYS, start=1):
+    try:
+        Fernet(key)
+    except ValueError:
+        # The key itself stays out of the message: it may be a good one with a slip of the pen.
+        raise ImproperlyConfigured(
+            f"WEBHOOK_ENCRYPTION_KEYS: key {number} is no Fernet key (32 bytes in URL-safe base64, 44 characters)."
+        ) from None
+
+# Applications
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "django_q",
+    "axes",
+    "leads",
+    "webhooks",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "leadcrm.csp.admin_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "leadcrm.urls"
+WSGI_APPLICATION = "leadcrm.wsgi.application"
+ASGI_APPLICATION = "leadcrm.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database. Connections are kept: opening SQLite anew for each nudge of the queue costs more than the nudge.
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+if EMBEDDED:
+    # Writers queue up at BEGIN instead of failing half-way, and readers never wait for them.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Background work. The delivery rows are the truth and a queued task only a nudge: django-q2's own retry stays off.
+
+Q_BROKER_URL = env.str("Q_BROKER_URL", default="")
+Q_WORKERS = env.int("Q_WORKERS", default=2 if EMBEDDED else 8)
+Q_CLUSTER = {
+    "name": "leadcrm",
+    "label": "Background tasks",
+    "workers": Q_WORKERS,
+    "queue_limit": Q_WORKERS,
+    "bulk": 1,
+    "timeout": 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "poll": 0.05,
+    "guard_cycle": 0.5,
+    "recycle": 500,
+    "max_rss": 300_000,
+}
+# A task's lock starts when it is fetched, not when it begins: it must outlast every task fetched before it.
+Q_CLUSTER["retry"] = max(
+    240,
+    Q_CLUSTER["timeout"]
+    + math.ceil((Q_CLUSTER["queue_limit"] + Q_CLUSTER["bulk"]) / Q_WORKERS) * (Q_CLUSTER["timeout"] + 3)
+    + 30,
+)
+if not Q_BROKER_URL:
+    Q_CLUSTER["orm"] = "default"
+elif urlsplit(Q_BROKER_URL).scheme in ("redis", "rediss", "unix"):
+    # Without these two a silent Redis would hold up the web request that nudges it.
+    _parts = urlsplit(Q_BROKER_URL)
+    _query = {"socket_timeout": "3", "socket_connect_timeout": "2"} | dict(parse_qsl(_parts.query))
+    Q_CLUSTER["redis"] = urlunsplit(_parts._replace(query=urlencode(_query)))
+else:
+    raise ImproperlyConfigured("Q_BROKER_URL must be empty or start with redis://, rediss:// or unix://.")
+
+# People
+
+AUTH_USER_MODEL = "leads.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+# By name and address together: a stranger can then not lock somebody else out, nor can a whole office behind one address
+# be shut out by one forgetful colleague.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+DEMO_PASSWORD = env.str("DEMO_PASSWORD", default="")
+
+# Transport and cookies
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked by supervisors, next door and without TLS
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# "Header: value", as the proxy in front sets it; empty when there is none, as anybody could send it then.
+_proxy_header = env.str("SECURE_PROXY_SSL_HEADER", default="")
+if _proxy_header:
+    _name, _colon, _value = _proxy_header.partition(":")
+    if not (_name.strip() and _value.strip()):
+        raise ImproperlyConfigured("SECURE_PROXY_SSL_HEADER must look like X-Forwarded-Proto: https.")
+    SECURE_PROXY_SSL_HEADER = ("HTTP_" + _name.strip().upper().replace("-", "_"), _value.strip())
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.STRICT}
+
+# Language, time, files, mail
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "build" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://"))
+
+# API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# Webhooks
+
+WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
+WEBHOOK_ALLOWLIST = env.list("WEBHOOK_ALLOWLIST", default=[])
+WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", default=False)
+WEBHOOK_INBOX = env.bool("WEBHOOK_INBOX", default=False)
+LEADPRO_REFERENCE_REQUIRED = env.bool("LEADPRO_REFERENCE_REQUIRED", default=True)
+
+# Logs
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "leadcrm.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # Django would print its own lines next to ours.
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+    },
+}
+
+# The look of the admin
+
+UNFOLD = {
+    "SITE_TITLE": "leadcrm",
+    "SITE_HEADER": "leadcrm",
+    "SITE_SYMBOL": "hub",
+    "SHOW_HISTORY": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "base": {
+            "50": "#f8f9fb",
+            "100": "#f1f3f6",
+            "200": "#e3e6eb",
+            "300": "#cfd4dc",
+            "400": "#98a0ae",
+            "500": "#5f6878",
+            "600": "#475061",
+            "700": "#333a48",
+            "800": "#232834",
+            "900": "#14171f",
+            "950": "#0c0e13",
+        },
+        "primary": {
+            "50": "#eef2ff",
+            "100": "#e0e7ff",
+            "200": "#c7d2fe",
+            "300": "#a5b4fc",
+            "400": "#a5b4fc",
+            "500": "#818cf8",
+            "600": "#4f46e5",
+            "700": "#4338ca",
+            "800": "#3730a3",
+            "900": "#312e81",
+            "950": "#1e1b4b",
+        },
+        "font": {
+            "subtle-light": "var(--color-base-500)",
+            "subtle-dark": "var(--color-base-400)",
+            "default-light": "var(--color-base-700)",
+            "default-dark": "var(--color-base-300)",
+            "important-light": "var(--color-base-900)",
+            "important-dark": "var(--color-base-50)",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "command_search": True, "show_all_applications": False},
+}

@@ -1,0 +1,44 @@
+"""The settings of the tests: an environment of its own, whatever the developer's shell or .env says, then the real ones.
+
+Only DATABASE_URL is taken from outside: `make test` runs part of the tests a second time on PostgreSQL.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+SCRATCH = Path(tempfile.mkdtemp(prefix="leadcrm-tests-"))
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+
+os.environ |= {
+    "ENV_FILE": "",
+    "DEBUG": "true",
+    "SECRET_KEY": secrets.token_urlsafe(48),
+    "WEBHOOK_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+    "CSRF_TRUSTED_ORIGINS": "",
+    "Q_BROKER_URL": "",
+    "WEBHOOK_RETRY_SCALE": "1",
+    "WEBHOOK_ALLOWLIST": "",
+    "WEBHOOK_REQUIRE_HTTPS": "false",
+    "WEBHOOK_INBOX": "true",
+    "LEADPRO_REFERENCE_REQUIRED": "true",
+    "ENVIRONMENT": "",
+    "DEMO_PASSWORD": "",
+    "LOG_LEVEL": "WARNING",
+}
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH / 'unused.sqlite3'}")
+
+from leadcrm.settings import *  # noqa: E402, F403
+
+# A file, not memory: WAL, locks and second connections then behave as they do outside the tests.
+DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")} if EMBEDDED else {}  # noqa: F405
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Without colleagues typing wrong passwords for each other from one address; the lock-out's own tests switch it on.
+AXES_ENABLED = False
