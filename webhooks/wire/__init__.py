@@ -1,0 +1,1 @@
+"""What crosses the layers on the way out: plain frozen records, standard library only."""
