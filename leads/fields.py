@@ -1,7 +1,8 @@
 """The catalogue of lead fields: the one place that says which fields a lead has and what each may hold.
 
-Forms, API, documentation, import and inbound mapping read it; validation.py turns its limits into rules. It is data only:
-no Django, no look-ups. The 44 fields are those of the LeadPro page "Using Webhooks" (read 2026-11-21), in its order.
+Forms, API, documentation, import and inbound mapping read it; validation.py turns its limits into rules. It is data
+only: no Django, no look-ups. The 44 fields, in this order, are those of the LeadPro page "Using Webhooks", read
+2026-11-21.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Field:
     decimals    decimal places at most
     writeable   clients of the API may set it; if not, what they send is ignored
     post_only   writeable when a lead is created by the API, ignored afterwards
-    column      Lead has an attribute of this name (a column, or a look-up through one); else the value is in Lead.details
+    column      Lead has an attribute of this name (a column, or a look-up through one); else it lives in Lead.details
     nullable    may be None on a stored lead
     systems     system -> the name that system gives the field
     help        one short sentence for whoever fills it in
@@ -91,8 +92,8 @@ STATUSES: tuple[tuple[str, str], ...] = (
     ("DUPLICATE", "Duplicate"),
 )
 
-# The page prints this list with commas missing in three places and its examples of status and stage are in neither list:
-# the lists are what counts.
+# The page prints this list with commas missing in three places, and its examples of status and stage are in neither
+# list: the lists are what counts.
 STAGES: tuple[tuple[str, str], ...] = (
     ("NEW", "New"),
     ("CONTACTED", "Contacted"),
