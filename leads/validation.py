@@ -358,7 +358,7 @@ RULES_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "control_characters", "length"),
     "email": ("text", "control_characters", "length", "email"),
     "choice": ("choice",),
-    "number": ("number", "digits", "decimals"),
+    "number": ("number", "decimals", "digits"),
     "integer": ("integer",),
     "boolean": ("boolean",),
     "reference": ("reference",),
@@ -458,9 +458,14 @@ def derive(values: Values, before: Values | None = None) -> dict[str, object]:
     """
     stored: Values = {} if before is None else before
     name = values.get("full_name")
-    derived = name is None or (bool(stored.get("full_name_derived")) and name == stored.get("full_name"))
+    joined = _joined_name(values)
+    derived = (
+        name is None
+        or (bool(stored.get("full_name_derived")) and name == stored.get("full_name"))
+        or (bool(values.get("full_name_derived")) and name == joined)  # derived before: the same again
+    )
     if derived:
-        name = _joined_name(values)
+        name = joined
     phone = values.get("phone")
     if phone is not None and phone == stored.get("phone") and "phone_e164" in stored and "callable" in stored:
         e164, callable_ = stored["phone_e164"], stored["callable"]  # parsing is the dearest step of a save

@@ -1,0 +1,61 @@
+"""Background work by name, for callers that do not know who runs it.
+
+A job is asked for with its name and ids, nothing else: a queued job may be lost, or run three times, and it must not
+matter. So each job has rows of its own that say what is left to do, and `waiting` reads them: whatever it names is
+asked for again by the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Ids = tuple[int | str, ...]
+Runner = Callable[..., None]
+
+
+class UnknownJob(LookupError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`run` and `waiting` are dotted paths: of run(*ids), and of waiting() -> the ids of each call that is still owed."""
+
+    name: str
+    run: str
+    waiting: str
+
+
+_jobs: dict[str, Job] = {}
+_runners: list[Runner] = []
+
+
+def declare(name: str, *, run: str, waiting: str) -> Job:
+    """Make a job known, at start-up, in every process."""
+    job = _jobs[name] = Job(name, run, waiting)
+    return job
+
+
+def named(name: str) -> Job:
+    """Raises UnknownJob."""
+    try:
+        return _jobs[name]
+    except KeyError:
+        raise UnknownJob(f"No job is called {name!r}.") from None
+
+
+def declared() -> tuple[Job, ...]:
+    return tuple(_jobs.values())
+
+
+def hand_to(runner: Runner) -> None:
+    """Name who takes the jobs: runner(name, *ids). The latest one counts."""
+    _runners[:] = [runner]
+
+
+def start(name: str, *ids: int | str) -> None:
+    """Have the job done after the open transaction, if any, is committed. Raises UnknownJob."""
+    named(name)
+    for runner in _runners:
+        runner(name, *ids)

@@ -1,0 +1,74 @@
+"""API keys: shown once, stored as a digest, scoped."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from leads.models.account import Account
+
+# "Last used" is written at most this often for a key.
+LAST_USED_STEP = timedelta(minutes=1)
+
+
+class Scope(models.TextChoices):
+    LEADS_READ = "leads:read", "Read leads"
+    LEADS_WRITE = "leads:write", "Create, change and delete leads"
+    OFFICES_READ = "offices:read", "Read offices"
+    OFFICES_WRITE = "offices:write", "Create, change and delete offices"
+
+
+class ApiKey(models.Model):
+    """What an integrator's program signs in with. It never may more than the user who made it."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def generate(self) -> str:
+        """Give the key its secret and return it: the only time that anyone sees it."""
+        secret = f"lck_{secrets.token_urlsafe(32)}"
+        self.prefix = secret[:12]
+        self.digest = digest(secret)
+        return secret
+
+    @classmethod
+    def find(cls, secret: str) -> Self | None:
+        """The usable key with this secret: not revoked, not expired, its maker active."""
+        return (
+            cls.objects.select_related("user", "account")
+            .filter(digest=digest(secret), revoked_at=None, user__is_active=True)
+            .filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+            .first()
+        )
+
+    def used(self) -> None:
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at >= LAST_USED_STEP:
+            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+def digest(secret: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(secret.encode()).hexdigest()

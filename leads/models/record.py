@@ -1,0 +1,163 @@
+"""The base of every model whose changes are facts: its writes open a unit of work (leads/changes.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from django.db import connections, models, router
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
+
+from leads.changes import CHUNK, Row, open_unit, unit
+
+
+class RecordQuerySet(models.QuerySet["Record"]):
+    """Queryset writes that tell their facts."""
+
+    def update(self, **values: Any) -> int:
+        with unit(self._for_write_db(), savepoint=False) as work:
+            pks = list(self.order_by().values_list("pk", flat=True))
+            work.touch(self.model, pks)
+            # By key, as a row that another transaction adds meanwhile was not touched.
+            return sum(
+                super(RecordQuerySet, self.filter(pk__in=pks[start : start + CHUNK])).update(**values)
+                for start in range(0, len(pks), CHUNK)
+            )
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(  # type: ignore[override]
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        if ignore_conflicts or update_conflicts:
+            raise ValueError(
+                "bulk_create of records takes neither ignore_conflicts nor update_conflicts: "
+                "which rows were written could not be told."
+            )
+        objs = list(objs)
+        with unit(self._for_write_db(), savepoint=False) as work:
+            work.touch(self.model, [obj.pk for obj in objs if obj.pk is not None])
+            for obj in objs:
+                obj.derive(None)
+            created = super().bulk_create(objs, batch_size, **options)
+            work.born(self.model, [obj.pk for obj in created])
+        return created
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with unit(self._for_write_db(), savepoint=False) as work:
+            work.touch(self.model, list(self.order_by().values_list("pk", flat=True)))
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _for_write_db(self) -> str:
+        self._for_write = True
+        return self.db
+
+
+class Record(models.Model):
+    """A row with a version: one step per unit of work that changed it."""
+
+    record_name: ClassVar[str]
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = RecordQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        # Cascades and SET_NULL write through the base manager: they are told as well.
+        base_manager_name = "objects"
+
+    def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False) as work:
+            if self.pk is not None:
+                work.touch(type(self), [self.pk])
+            derived = self.derive(work.before(type(self), self.pk))
+            if update_fields is not None:
+                update_fields = {*update_fields, *derived}
+            super().save(*args, using=using, update_fields=update_fields, **kwargs)
+            work.born(type(self), [self.pk])
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False) as work:
+            work.touch(type(self), [self.pk])
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    def derive(self, before: Row | None) -> set[str]:
+        """Set what follows from other columns before the row is written: the unit's exit then finds nothing to mend."""
+        columns = {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}
+        derived: Row = {"version": (before["version"] if before else 0) + 1}
+        if not any(hasattr(value, "resolve_expression") for value in columns.values()):
+            derived |= self.derived(before, columns)
+        for column, value in derived.items():
+            setattr(self, column, value)
+        return set(derived)
+
+    # What a unit of work asks of the model.
+
+    @classmethod
+    def plain(cls, using: str) -> models.QuerySet[Self]:
+        """A queryset that tells nothing."""
+        return models.QuerySet(cls, using=using)
+
+    @classmethod
+    def names(cls) -> Mapping[str, Any]:
+        """Annotations that the snapshot needs besides the row's own columns."""
+        return {}
+
+    @classmethod
+    def rows(cls, using: str, pks: Iterable[int], lock: bool = False) -> dict[int, Row]:
+        """The rows by key, as {column: value}."""
+        query = cls.plain(using).filter(pk__in=pks)
+        if lock and connections[using].features.has_select_for_update:
+            query = query.select_for_update(of=("self",))
+        columns = [field.attname for field in cls._meta.concrete_fields]
+        return {row["id"]: row for row in query.values(*columns, **cls.names())}
+
+    @classmethod
+    def derived(cls, before: Row | None, after: Row) -> Row:
+        """The columns that follow from others, with the values that they ought to have."""
+        return {}
+
+    @classmethod
+    def check_rules(cls, before: Row | None, after: Row) -> None:
+        """Raise ValidationError where the row that is about to be committed breaks a rule."""
+
+    @classmethod
+    def differences(cls, before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
+        """Key -> (before, after) of what differs; before is None for a new row."""
+        raise NotImplementedError
+
+    @classmethod
+    def snapshot(cls, row: Row) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @classmethod
+    def label(cls, row: Row) -> str:
+        """The record's name as history keeps it."""
+        raise NotImplementedError
+
+    @classmethod
+    def event_types(cls, before: Row | None, after: Row | None, changes: Mapping[str, Any]) -> list[str]:
+        """What happened, in the order in which it is told."""
+        raise NotImplementedError
+
+
+@receiver(pre_delete)
+def touch_deleted(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
+    """A record that goes with another one (a cascade)."""
+    work = open_unit(using)
+    if work is not None and issubclass(sender, Record):
+        work.touch(sender, [instance.pk])

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+
+
+class User(AbstractUser):
+    """Somebody who signs in. Which account and offices they belong to is their membership's."""
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.username

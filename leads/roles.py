@@ -1,0 +1,57 @@
+"""The shipped groups and what each may do.
+
+An app states its own permissions in ROLES-like tables and grants them after each migrate. Shipped groups are whole again
+after every migrate: who wants other rights makes a group of another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STAFF = "Staff"
+MANAGER = "Manager"
+AUDITOR = "Auditor"
+
+_ALL = ("view", "add", "change", "delete")
+
+LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    STAFF: {"lead": ("view", "add", "change"), "office": ("view",)},
+    MANAGER: {
+        "lead": _ALL,
+        "office": _ALL,
+        "account": ("view",),
+        "user": _ALL,
+        "membership": _ALL,
+        "apikey": _ALL,
+    },
+    AUDITOR: {
+        "lead": ("view",),
+        "office": ("view",),
+        "account": ("view",),
+        "user": ("view",),
+        "membership": ("view",),
+        "apikey": ("view",),
+    },
+}
+
+
+def grant(app_label: str, table: Mapping[str, Mapping[str, Sequence[str]]], using: str) -> None:
+    """Give every group of the table its permissions: {group: {model: verbs}}, a verb being view, replay, ..."""
+    from django.contrib.auth.models import Group, Permission
+
+    known = {
+        permission.codename: permission
+        for permission in Permission.objects.using(using).filter(content_type__app_label=app_label)
+    }
+    for name, models in table.items():
+        group, _ = Group.objects.using(using).get_or_create(name=name)
+        group.permissions.add(*(known[f"{verb}_{model}"] for model, verbs in models.items() for verb in verbs))
+
+
+def grant_all(app_config: Any, using: str, **kwargs: Any) -> None:
+    """post_migrate of the leads app. Permissions are made by another receiver of the signal, hence called first here."""
+    from django.contrib.auth.management import create_permissions
+
+    create_permissions(app_config, verbosity=0, using=using)
+    grant("leads", LEADS, using)

@@ -1,0 +1,48 @@
+"""What the CRM tells the rest of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused a change. kind: user, api_key or system; id is None where there is no row."""
+
+    kind: str
+    id: int | None
+    name: str
+
+
+SYSTEM = Actor("system", None, "leadcrm")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened to one record within one unit of work.
+
+    snapshot: the record as it now is (as it last was, when deleted), by catalogue key, ready for JSON.
+    changes: catalogue key -> (before, after), only the keys that differ.
+    """
+
+    type: str
+    occurred_at: datetime
+    account_id: int
+    office_id: int | None
+    record: str
+    record_id: int
+    label: str
+    version: int
+    snapshot: Mapping[str, Any]
+    changes: Mapping[str, tuple[Any, Any]]
+    actor: Actor
+
+
+# Sent once per unit of work that changed something, inside its transaction and before COMMIT: facts=[Fact, ...].
+# A receiver that raises undoes the whole unit.
+happened = Signal()

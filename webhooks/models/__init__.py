@@ -1,0 +1,25 @@
+from webhooks.models.delivery import FINISHED, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
+from webhooks.models.event import Event
+from webhooks.models.inbox import Answer, InboxMode, InboxRequest, Signature
+from webhooks.models.webhook import State, Webhook
+from webhooks.models.worker import Heartbeat
+
+__all__ = [
+    "FINISHED",
+    "UNSENT",
+    "WAITING",
+    "Answer",
+    "Attempt",
+    "Body",
+    "Delivery",
+    "Event",
+    "Heartbeat",
+    "InboxMode",
+    "InboxRequest",
+    "Lane",
+    "Outcome",
+    "Signature",
+    "State",
+    "Status",
+    "Webhook",
+]

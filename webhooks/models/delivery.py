@@ -1,0 +1,136 @@
+"""One row of Webhook History, the exchanges it took, and the bytes it sends."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from leads.models import Account
+from webhooks import dialects
+from webhooks.models.event import Event
+from webhooks.models.webhook import Webhook
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", "In Queue"
+    SENDING = "sending", "Sending"
+    SUCCESS = "success", "Success"
+    FAILURE = "failure", "Failure"
+    HELD = "held", "Held"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+WAITING = (Status.QUEUED, Status.SENDING)
+UNSENT = (Status.QUEUED, Status.HELD)
+FINISHED = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
+
+
+class Lane(models.IntegerChoices):
+    """Live deliveries leave before bulk ones (replays, imports)."""
+
+    LIVE = 0
+    BULK = 1
+
+
+class Delivery(models.Model):
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries", null=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    webhook = models.ForeignKey(
+        Webhook, on_delete=models.SET_NULL, related_name="deliveries", null=True, db_index=False
+    )
+    webhook_name = models.CharField(max_length=100)
+    dialect = models.CharField(max_length=20, choices=dialects.choices)
+    # The event's name in the dialect's own words.
+    sent_as = models.CharField(max_length=50)
+    # The wire's webhook-id: one per event and webhook, the same on every try and every replay as sent.
+    message_id = models.CharField(max_length=60)
+    # The first delivery of the same bytes, also when a replay is replayed.
+    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="replays", null=True, db_index=False)
+    test = models.BooleanField(default=False)
+    lane = models.PositiveSmallIntegerField(choices=Lane.choices, default=Lane.LIVE)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    due_at = models.DateTimeField(default=timezone.now)
+    # A claim: until when it holds, and which one it is. Every later step has `fence = mine` in its WHERE.
+    lease_until = models.DateTimeField(null=True)
+    fence = models.PositiveIntegerField(default=0)
+    # Exchanges with a result, and claims that ended without anybody telling how.
+    tries = models.PositiveSmallIntegerField(default=0)
+    lost = models.PositiveSmallIntegerField(default=0)
+    # The latest try, copied for the list.
+    code = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=255, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True)
+    transmitted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        permissions = [("replay_delivery", "Can replay delivery"), ("cancel_delivery", "Can cancel delivery")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="delivery_account"),
+            models.Index(fields=["message_id"], name="delivery_message"),
+            models.Index(fields=["-created_at"], name="delivery_created"),
+            # Partial, so that claims cost the same however long the history is, and saves do not pay for it.
+            models.Index(fields=["lane", "due_at", "id"], name="delivery_due", condition=Q(status="queued")),
+            models.Index(fields=["lease_until"], name="delivery_lease", condition=Q(status="sending")),
+            models.Index(fields=["-id"], name="delivery_waiting", condition=Q(status__in=["queued", "sending"])),
+            models.Index(fields=["-id"], name="delivery_failure", condition=Q(status="failure")),
+            models.Index(fields=["-id"], name="delivery_cancelled", condition=Q(status="cancelled")),
+            models.Index(fields=["webhook", "id"], name="delivery_held", condition=Q(status="held")),
+            models.Index(
+                fields=["webhook", "-id"],
+                name="delivery_finished",
+                condition=Q(status__in=["success", "failure", "cancelled"]),
+            ),
+            models.Index(fields=["replay_of"], name="delivery_replay", condition=Q(replay_of__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sent_as} to {self.webhook_name}"
+
+
+class Body(models.Model):
+    """The bytes of a delivery: rendered once, sent on every try and, as sent, by every replay of it."""
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, primary_key=True, related_name="body")
+    content = models.BinaryField()
+
+
+class Outcome(models.TextChoices):
+    """How an exchange ended. Only the first two use up a try."""
+
+    ANSWERED = "answered", "Answered"
+    FAILED = "failed", "No answer"
+    INTERRUPTED = "interrupted", "Interrupted"
+    LOST = "lost", "Outcome unknown"
+
+
+class Attempt(models.Model):
+    """One HTTP exchange as sent and received. Custom header values are masked before they are stored."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    # The try that it used, 0 when it used none.
+    number = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=12, choices=Outcome.choices)
+    started_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField(null=True)
+    method = models.CharField(max_length=10, blank=True)
+    url = models.CharField(max_length=2000, blank=True)
+    # JSON text, [[name, value], ...].
+    request_headers = models.TextField(default="[]")
+    code = models.PositiveSmallIntegerField(null=True)
+    reason = models.CharField(max_length=255, blank=True)
+    response_headers = models.TextField(default="[]")
+    # As text; bytes that are no text are written \\xNN.
+    response_body = models.TextField(default="")
+    # Bytes received in all; more than what is kept when the body was cut.
+    response_size = models.PositiveIntegerField(default=0)
+    # wire.exchange.FailureKind, and the sentence that staff read.
+    failure = models.CharField(max_length=20, blank=True)
+    error = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ["-id"]

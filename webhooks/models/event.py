@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from leads.models import Account
+from webhooks.wire import event as wire
+
+
+class Event(models.Model):
+    """One frozen fact. Stored whether or not a webhook listens, never changed, and outlives its record."""
+
+    # A time-ordered identifier (ULID); webhook-ids are made of it.
+    uid = models.CharField(max_length=26, unique=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    type = models.CharField(max_length=50)
+    # The record may be gone: its kind, number and name are copies.
+    record = models.CharField(max_length=30)
+    record_id = models.BigIntegerField()
+    label = models.CharField(max_length=255)
+    email = models.CharField(max_length=254, blank=True)
+    version = models.PositiveIntegerField()
+    occurred_at = models.DateTimeField(default=timezone.now)
+    # JSON text, frozen: read by compose, never by a query.
+    snapshot = models.TextField()
+    changes = models.TextField(default="{}")
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=255)
+    hops = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["record", "record_id", "-id"], name="event_record")]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.label}"
+
+    @cached_property
+    def frozen(self) -> wire.Event:
+        """What the dialects read."""
+        return self.as_wire(json.loads(self.snapshot), json.loads(self.changes))
+
+    def as_wire(self, snapshot: Mapping[str, Any], changes: Mapping[str, Any]) -> wire.Event:
+        return wire.Event(
+            type=self.type,
+            occurred_at=self.occurred_at,
+            record=self.record,
+            record_id=self.record_id,
+            version=self.version,
+            data=snapshot,
+            changes=changes,
+            actor={"kind": self.actor_kind, "id": self.actor_id, "name": self.actor_name},
+            hops=self.hops,
+        )

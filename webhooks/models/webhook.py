@@ -1,0 +1,74 @@
+"""The configuration that staff edit: which events go where, in which system's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from leads.models import Account, Office
+from webhooks import dialects
+from webhooks.models.encrypted import EncryptedJSONField, EncryptedTextField
+from webhooks.wire.dialect import Dialect
+
+
+class State(models.TextChoices):
+    ENABLED = "enabled", "Enabled"
+    PAUSED = "paused", "Paused"
+    DISABLED = "disabled", "Disabled"
+
+
+class Webhook(models.Model):
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="webhooks")
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    dialect = models.CharField("system", max_length=20, choices=dialects.choices)
+    url = models.CharField("webhook URL", max_length=2000)
+    # Names from the dialect's own list of events.
+    events = models.JSONField(default=list)
+    offices = models.ManyToManyField(Office, blank=True, related_name="webhooks")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED, editable=False)
+    state_since = models.DateTimeField(default=timezone.now, editable=False)
+    secret = EncryptedTextField(blank=True, editable=False)
+    secret_since = models.DateTimeField(null=True, editable=False)
+    # Rotation: shown beside the secret at once, signs alone from next_secret_at on.
+    next_secret = EncryptedTextField(blank=True, editable=False)
+    next_secret_at = models.DateTimeField(null=True, editable=False)
+    # The dialect's own settings, {name: value}.
+    settings = models.JSONField(default=dict, blank=True)
+    # {name: value}; the values are secrets.
+    custom_headers = EncryptedJSONField(default=dict, blank=True)
+    send_webhook_headers = models.BooleanField("send webhook-id, webhook-timestamp and webhook-signature", default=True)
+    timeout = models.PositiveSmallIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def wire(self) -> Dialect:
+        return dialects.DIALECTS[self.dialect]
+
+    @property
+    def deadline(self) -> float:
+        """Seconds that one try may take in all."""
+        return float(self.timeout or self.wire.deadline)
+
+    def secrets(self, now: datetime) -> Sequence[str]:
+        """The secrets in force at that time; the first one signs where a format carries one signature."""
+        if not self.next_secret:
+            return [self.secret] if self.secret else []
+        if self.next_secret_at is not None and now >= self.next_secret_at:
+            return [self.next_secret]
+        return [self.secret, self.next_secret]
+
+    def setting(self, name: str) -> Any:
+        """The value of one of the dialect's own settings."""
+        default = next(setting.default for setting in self.wire.settings if setting.name == name)
+        return self.settings.get(name, default)

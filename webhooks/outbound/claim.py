@@ -1,0 +1,113 @@
+"""Take due deliveries on a lease, by the database's clock. Each claim raises the fence: only its holder may write on.
+
+`claim`, `renew` and `release` are for whoever delivers; `reclaim` takes back what a dead one held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webhooks import conf, sql
+from webhooks.models import Attempt, Delivery, Lane, Outcome, Status
+from webhooks.outbound.parcel import Claimed
+
+_TABLE = Delivery._meta.db_table
+
+
+def claim(limit: int) -> list[Claimed]:
+    """Take at most `limit` due deliveries: live ones first, then the longest due."""
+    found = sql.run(
+        f"""
+        UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
+        WHERE id IN (
+            SELECT id FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND due_at <= {sql.now()}
+            ORDER BY lane, due_at, id LIMIT %s {sql.lock_skip()}
+        )
+        RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane, tries,
+            due_at
+        """,
+        conf.LEASE_SECONDS,
+        limit,
+    )
+    # An UPDATE returns its rows in any order.
+    return [Claimed(*row[:-1]) for row in sorted(found, key=lambda row: (row[8], row[10], row[0]))]
+
+
+def anything_due() -> bool:
+    """Is a delivery due? A read alone; two looks at the end of an index."""
+    return any(
+        sql.run(
+            f"SELECT 1 FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND lane = %s AND due_at <= {sql.now()} LIMIT 1",
+            int(lane),
+        )
+        for lane in Lane
+    )
+
+
+def renew(held: Iterable[Claimed]) -> set[int]:
+    """Lengthen the leases of waiting claims; returns the ids that are still ours. What is not in it must not be sent."""
+    return {
+        pk
+        for (pk,) in sql.run(
+            f"""
+            UPDATE {_TABLE} AS delivery SET lease_until = {sql.now("%s")} FROM {sql.rows(_MINE, "mine")}
+            WHERE {_IS_MINE} RETURNING delivery.id
+            """,
+            conf.LEASE_SECONDS,
+            _mine(held),
+        )
+    }
+
+
+def release(held: Iterable[Claimed]) -> None:
+    """Give back what was not sent: no try is used."""
+    sql.run(
+        f"""
+        UPDATE {_TABLE} AS delivery SET status = '{Status.QUEUED}', lease_until = NULL FROM {sql.rows(_MINE, "mine")}
+        WHERE {_IS_MINE}
+        """,
+        _mine(held),
+    )
+
+
+def reclaim() -> int:
+    """Queue again what somebody claimed and never settled; returns how many.
+
+    Whether the request left is not known: it is shown as a try of unknown outcome and uses none. A delivery lost too
+    often ends as a Failure, and so does a test, which nobody waits for any more.
+    """
+    lost = sql.run(
+        f"""
+        UPDATE {_TABLE} SET
+            status = CASE WHEN {_GIVEN_UP} THEN '{Status.FAILURE}' ELSE '{Status.QUEUED}' END,
+            error = CASE WHEN {_GIVEN_UP} THEN 'worker lost' ELSE error END,
+            finished_at = CASE WHEN {_GIVEN_UP} THEN {sql.now()} ELSE NULL END,
+            due_at = {sql.now()}, lease_until = NULL, fence = fence + 1, lost = lost + 1
+        WHERE id IN (
+            SELECT id FROM {_TABLE} WHERE status = '{Status.SENDING}' AND lease_until < {sql.now()}
+            ORDER BY id LIMIT {conf.CLAIM_BATCH} {sql.lock_skip()}
+        )
+        RETURNING id
+        """
+    )
+    if lost:
+        sql.run(
+            f"""
+            INSERT INTO {Attempt._meta.db_table} (delivery_id, number, outcome, started_at, method, url,
+                request_headers, reason, response_headers, response_body, response_size, failure, error)
+            SELECT delivery_id, 0, '{Outcome.LOST}', {sql.now()}, '', '', '[]', '', '[]', '', 0, '',
+                'The worker ended without telling whether the request left.'
+            FROM {sql.rows({"delivery_id": "integer"})}
+            """,
+            sql.encode({"delivery_id": pk} for (pk,) in lost),
+        )
+    return len(lost)
+
+
+_GIVEN_UP = f"(test OR lost + 1 >= {conf.MAX_LOST})"
+_MINE = {"id": "integer", "fence": "integer"}
+_IS_MINE = f"delivery.id = mine.id AND delivery.fence = mine.fence AND delivery.status = '{Status.SENDING}'"
+
+
+def _mine(held: Iterable[Claimed]) -> str:
+    return sql.encode({"id": claimed.id, "fence": claimed.fence} for claimed in held)

@@ -1,0 +1,90 @@
+"""From a claimed delivery to a signed request. The dialect writes and signs; what every request carries is added here.
+
+The body is rendered once, from the frozen event, and stored before it is sent: every later try reads those bytes.
+The timestamp and the signatures are fresh on every try.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from webhooks import conf
+from webhooks.models import Body, Event, State, Status, Webhook
+from webhooks.outbound.parcel import Claimed, Parcel, Refused
+from webhooks.wire import signature
+from webhooks.wire.exchange import Request
+
+LARGEST_BODY = 1 << 20
+MASK = "••••••"
+
+logger = logging.getLogger(__name__)
+
+
+def compose(claims: Sequence[Claimed]) -> tuple[list[Parcel], list[Refused]]:
+    """Requests for what can be sent, and the reason for what cannot; one delivery's fault stays its own."""
+    webhooks = Webhook.objects.in_bulk({claimed.webhook_id for claimed in claims if claimed.webhook_id})
+    bodies = {
+        pk: bytes(content)
+        for pk, content in Body.objects.filter(pk__in={claimed.body_of for claimed in claims}).values_list(
+            "pk", "content"
+        )
+    }
+    events = Event.objects.in_bulk({claimed.event_id for claimed in claims})
+    now = timezone.now()
+    parcels: list[Parcel] = []
+    refused: list[Refused] = []
+    for claimed in claims:
+        webhook = webhooks.get(claimed.webhook_id) if claimed.webhook_id else None
+        if webhook is None or webhook.state == State.DISABLED:
+            refused.append(Refused(claimed, Status.CANCELLED, ""))
+        elif webhook.state == State.PAUSED:
+            refused.append(Refused(claimed, Status.HELD, ""))
+        else:
+            try:
+                parcels.append(_parcel(claimed, webhook, events[claimed.event_id], bodies.get(claimed.body_of), now))
+            except Exception as error:
+                logger.exception("delivery %s cannot be composed", claimed.id)
+                refused.append(Refused(claimed, Status.FAILURE, f"cannot be written as {claimed.dialect}: {error}"))
+    return parcels, refused
+
+
+def store(parcels: Iterable[Parcel]) -> None:
+    """Keep the bytes of new bodies. A replay of a delivery that was never sent keeps them for both."""
+    fresh = {parcel.claimed.body_of: parcel.request.body for parcel in parcels if parcel.fresh}
+    Body.objects.bulk_create((Body(pk=pk, content=content) for pk, content in fresh.items()), ignore_conflicts=True)
+
+
+def _parcel(claimed: Claimed, webhook: Webhook, event: Event, body: bytes | None, now: datetime) -> Parcel:
+    content = webhook.wire.render(event.frozen, claimed.sent_as) if body is None else body
+    if len(content) > LARGEST_BODY:
+        raise ValueError(f"the body has {len(content)} bytes, at most {LARGEST_BODY} are sent")
+    record = f"{event.record}/{event.record_id};version={event.version}"
+    extra = (("webhook-record", record), ("webhook-hops", str(event.hops)))
+    request, shown = build(webhook, content, claimed.message_id, now, extra)
+    return Parcel(claimed, request, shown, webhook.deadline, fresh=body is None)
+
+
+def build(
+    webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: tuple[tuple[str, str], ...] = ()
+) -> tuple[Request, tuple[tuple[str, str], ...]]:
+    """The signed request, and its headers with the values of custom ones masked."""
+    dialect, secrets = webhook.wire, webhook.secrets(now)
+    headers = [("Content-Type", dialect.content_type), ("User-Agent", conf.USER_AGENT)]
+    if webhook.send_webhook_headers:
+        timestamp = int(now.timestamp())
+        headers += [("webhook-id", message_id), ("webhook-timestamp", str(timestamp)), *extra]
+        if secrets:
+            headers.append(("webhook-signature", signature.sign_standard(message_id, timestamp, body, secrets)))
+    settings: dict[str, Any] = {setting.name: webhook.setting(setting.name) for setting in dialect.settings}
+    headers += dialect.sign(body, secrets, settings)
+    ours = {name.lower() for name, _ in headers}
+    custom = [(name, value) for name, value in webhook.custom_headers.items() if name.lower() not in ours]
+    return (
+        Request(dialect.method, webhook.url, (*headers, *custom), body),
+        (*headers, *((name, MASK) for name, _ in custom)),
+    )

@@ -1,0 +1,172 @@
+"""Conducts the delivery: claim → compose → send → settle, with many requests in flight and no transaction open meanwhile.
+
+One transaction per round settles what was answered, stores the bodies that were rendered, and claims more. What was
+claimed is then composed outside of it, and sent once the next round has stored its body.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+from django.db import transaction
+
+from webhooks import conf, queue
+from webhooks.outbound import claim, compose, settle
+from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
+from webhooks.outbound.send import AddressPolicy, Door
+from webhooks.outbound.senders import Senders
+
+# Claim again when fewer than this wait for a sender.
+LOW_WATER = conf.CLAIM_BATCH // 2
+# Results are written together: so many, or what came within so many seconds.
+SETTLE_BATCH = 50
+SETTLE_WITHIN = 0.02
+TICK = 0.01
+RENEW_EVERY = conf.LEASE_SECONDS / 4
+RECLAIM_EVERY = 5.0
+# After a cut, sockets take a moment to notice.
+CUT_GRACE = 1.0
+
+
+@cache
+def door() -> Door:
+    """One for the process: its connections are kept from task to task."""
+    return Door(AddressPolicy.parse(conf.allowlist(), require_https=conf.require_https()))
+
+
+def run(*, stop: Callable[[], float | None], claim_for: float = 20.0, linger: float = 0.4) -> int:
+    """Send what is due; returns how many tries were settled.
+
+    Ends when nothing was due for `linger` seconds, or claims no more after `claim_for` seconds and ends what it began.
+    stop() is None, or the instant (time.monotonic()) at which tries that are still open are cut; from its first answer
+    on nothing is claimed, and what was not sent yet is given back.
+    """
+    return Conductor(stop, claim_for, linger).run()
+
+
+class Conductor:
+    def __init__(self, stop: Callable[[], float | None], claim_for: float, linger: float) -> None:
+        self.stop = stop
+        self.linger = linger
+        self.started = time.monotonic()
+        self.claim_until = self.started + claim_for
+        self.senders = Senders(lambda request, deadline: door().send(request, deadline=deadline))
+        # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
+        self.held: dict[int, Claimed] = {}
+        self.lease_ends = 0.0
+        self.composed: list[Parcel] = []
+        self.refused: list[Refused] = []
+        self.unsettled: list[Result] = []
+        self.settled = 0
+        self.last_busy = self.started
+        self.last_reclaim = 0.0
+        self.last_renewal = self.started
+
+    def run(self) -> int:
+        try:
+            while self.stop() is None and self._more():
+                self.round()
+        finally:
+            self.end()
+        return self.settled
+
+    def _more(self) -> bool:
+        now = time.monotonic()
+        if self.held:
+            self.last_busy = now
+        # A task that has work in hand when its window closes leaves the rest to the next one.
+        return now < self.claim_until and now - self.last_busy <= self.linger
+
+    def round(self) -> None:
+        self._collect()
+        now = time.monotonic()
+        wanted = conf.CLAIM_BATCH if self.senders.waiting + len(self.composed) < LOW_WATER else 0
+        if now - self.last_reclaim > RECLAIM_EVERY:
+            self.last_reclaim = now
+            claim.reclaim()
+        # A look costs less than a claim, which takes SQLite's write lock.
+        claims = self._write(wanted if wanted and claim.anything_due() else 0)
+        if self.held and now - self.last_renewal > RENEW_EVERY:
+            self._renew()
+        if claims:
+            self.held |= {claimed.id: claimed for claimed in claims}
+            self.composed, self.refused = compose.compose(claims)
+
+    def _collect(self) -> None:
+        """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough."""
+        if not self.senders.in_hand:
+            if not self.composed and not self.refused:
+                time.sleep(TICK)
+            return
+        until = time.monotonic() + SETTLE_WITHIN
+        while True:
+            results, unsent = self.senders.collect(within=TICK)
+            self.senders.adjust()
+            self.unsettled += results
+            self._give_back([parcel.claimed for parcel in unsent])
+            if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
+                return
+            if self.composed or self.refused or self.stop() is not None:
+                return
+
+    def _write(self, wanted: int) -> list[Claimed]:
+        """The round's one transaction. Afterwards the stored bodies are on their way."""
+        results, parcels, refused = self.unsettled, self.composed, self.refused
+        if not (results or parcels or refused or wanted):
+            return []
+        leased = time.monotonic()
+        with transaction.atomic():
+            settle.settle(results)
+            settle.refuse(refused)
+            compose.store(parcels)
+            claims = claim.claim(wanted) if wanted else []
+        for result in results:
+            self.held.pop(result.parcel.claimed.id, None)
+        for one in refused:
+            self.held.pop(one.claimed.id, None)
+        self.unsettled, self.composed, self.refused = [], [], []
+        self.settled += len(results)
+        self.senders.submit(parcels, self.lease_ends)
+        if claims:
+            self.lease_ends = leased + conf.LEASE_SECONDS
+        return claims
+
+    def _renew(self) -> None:
+        """Lengthen what is held; what somebody else took meanwhile is not sent."""
+        self.last_renewal = leased = time.monotonic()
+        ours = claim.renew(self.held.values())
+        self.lease_ends = leased + conf.LEASE_SECONDS
+        self.senders.renewed(ours, self.lease_ends)
+
+    def _give_back(self, claims: list[Claimed]) -> None:
+        if claims:
+            claim.release(claims)
+            for claimed in claims:
+                self.held.pop(claimed.id, None)
+
+    def end(self) -> None:
+        """Give back what was not sent, wait for what was, and settle it; cut it when told to stop."""
+        unsent = [parcel.claimed for parcel in (*self.composed, *self.senders.recall())]
+        unsent += [one.claimed for one in self.refused]
+        self.composed, self.refused = [], []
+        self._give_back(unsent)
+        self.senders.dismiss()
+        cut_at: float | None = None
+        while self.senders.in_hand:
+            stop_at = self.stop()
+            if stop_at is not None and time.monotonic() >= stop_at and cut_at is None:
+                cut_at = time.monotonic()
+                door().cut()
+            if cut_at is not None and time.monotonic() > cut_at + CUT_GRACE:
+                break
+            results, late = self.senders.collect(within=0.05)
+            self.unsettled += results
+            self._give_back([parcel.claimed for parcel in late])
+            if self.unsettled:
+                self._write(0)
+        if self.unsettled:
+            self._write(0)
+        if unsent and self.stop() is None:
+            queue.nudge()

@@ -1,0 +1,91 @@
+"""The second step: who hears the events. One Delivery per event and listening webhook, in the same transaction.
+
+The number of statements does not depend on how many events there are or how many webhooks listen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhooks import sql
+from webhooks.dialects import DIALECTS
+from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
+
+
+@dataclass(slots=True)
+class Listener:
+    """What decides whether a webhook hears an event."""
+
+    id: int
+    dialect: str
+    events: frozenset[str]
+    # Empty: every office of the account.
+    office_ids: set[int] = field(default_factory=set)
+
+    def hears(self, name: str, office_id: int | None) -> bool:
+        return name in self.events and (not self.office_ids or office_id in self.office_ids)
+
+
+def fan_out(events: Sequence[Event], lane: Lane = Lane.LIVE) -> int:
+    """Add the deliveries of these events; returns how many were added, held ones included."""
+    listeners = _listeners({event.account_id for event in events})
+    matches = [
+        {"event_id": event.pk, "webhook_id": listener.id, "sent_as": name}
+        for event in events
+        for listener, name in _matches(event, listeners.get(event.account_id, ()))
+    ]
+    if not matches:
+        return 0
+    # Names and settings are read in the statement that stores the row: a webhook that was disabled meanwhile gets none.
+    return len(sql.run(_insert(), int(lane), sql.encode(matches)))
+
+
+def _listeners(account_ids: Iterable[int]) -> dict[int, list[Listener]]:
+    """The webhooks of these accounts that are not disabled, by account."""
+    found: dict[int, Listener] = {}
+    by_account: dict[int, list[Listener]] = {}
+    for pk, account_id, dialect, names, office_id in (
+        Webhook.objects.filter(account_id__in=account_ids)
+        .exclude(state=State.DISABLED)
+        .order_by("pk")
+        .values_list("pk", "account_id", "dialect", "events", "offices")
+    ):
+        if pk not in found:
+            found[pk] = Listener(pk, dialect, frozenset(names))
+            by_account.setdefault(account_id, []).append(found[pk])
+        if office_id is not None:
+            found[pk].office_ids.add(office_id)
+    return by_account
+
+
+def _matches(event: Event, listeners: Iterable[Listener]) -> Iterator[tuple[Listener, str]]:
+    office_id: Any = event.frozen.data.get("office_id")
+    heard_as: dict[str, str | None] = {}
+    for listener in listeners:
+        if listener.dialect not in heard_as:
+            heard_as[listener.dialect] = DIALECTS[listener.dialect].hears(event.frozen)
+        name = heard_as[listener.dialect]
+        if name is not None and listener.hears(name, office_id):
+            yield listener, name
+
+
+def _insert() -> str:
+    matched = sql.rows({"event_id": "integer", "webhook_id": "integer", "sent_as": "text"}, alias="matched")
+    return f"""
+        INSERT INTO {Delivery._meta.db_table} (
+            event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
+            status, due_at, fence, tries, lost, error
+        )
+        SELECT event.id, event.account_id, webhook.id, webhook.name, webhook.dialect, matched.sent_as,
+            'msg_' || event.uid || '_' || webhook.id, {sql.boolean(False)}, %s, {sql.now()},
+            CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
+            0, 0, 0, ''
+        FROM {matched}
+        JOIN {Event._meta.db_table} event ON event.id = matched.event_id
+        JOIN {Webhook._meta.db_table} webhook ON webhook.id = matched.webhook_id
+        WHERE webhook.state <> '{State.DISABLED}'
+        ORDER BY event.id, webhook.id
+        RETURNING id
+    """

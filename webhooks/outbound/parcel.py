@@ -1,0 +1,58 @@
+"""What the steps of a delivery hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from webhooks.wire.exchange import Failure, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery in hand: from claim."""
+
+    id: int
+    fence: int
+    event_id: int
+    webhook_id: int | None
+    message_id: str
+    # Whose bytes are sent: the delivery's own, or those of the one that it replays.
+    body_of: int
+    sent_as: str
+    dialect: str
+    lane: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A signed request: from compose."""
+
+    claimed: Claimed
+    request: Request
+    # The request's headers as history keeps them.
+    shown_headers: tuple[tuple[str, str], ...]
+    # Seconds that the try may take in all.
+    deadline: float
+    # The body is new and has to be stored before it is sent.
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A delivery that cannot be sent: from compose. status: failure, held or cancelled."""
+
+    claimed: Claimed
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a try went: from send."""
+
+    parcel: Parcel
+    exchange: Response | Failure
+    started_at: datetime
+    duration_ms: int

@@ -1,0 +1,85 @@
+"""The few things that Django's queries cannot say, for SQLite and PostgreSQL: many rows in one statement, the database's clock.
+
+Rows travel as one JSON parameter, so that a statement's cost and number do not grow with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, models
+
+# Column types by the name that `rows` takes.
+_POSTGRESQL = {"integer": "bigint", "text": "text", "real": "double precision", "boolean": "boolean"}
+
+
+def is_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def now(seconds: str = "") -> str:
+    """The database's clock as a column of Django's DateTimeField holds it, plus `seconds` (an SQL expression)."""
+    if is_postgresql():
+        return "clock_timestamp()" + (f" + ({seconds}) * interval '1 second'" if seconds else "")
+    shift = f", ({seconds}) || ' seconds'" if seconds else ""
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'{shift})"
+
+
+def instant(value: datetime) -> str:
+    """A time as the database reads it out of JSON text."""
+    return value.isoformat() if is_postgresql() else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def as_instant(column: str) -> str:
+    return f"CAST({column} AS timestamptz)" if is_postgresql() else column
+
+
+def rows(columns: Mapping[str, str], alias: str = "row") -> str:
+    """A FROM item that yields the objects of one JSON array parameter; columns: {name: integer, text, real or boolean}."""
+    if is_postgresql():
+        typed = ", ".join(f"{name} {_POSTGRESQL[type_]}" for name, type_ in columns.items())
+        return f"json_to_recordset(%s::json) AS {alias}({typed})"
+    picked = ", ".join(f"value ->> '$.{name}' AS {name}" for name in columns)
+    return f"(SELECT {picked} FROM json_each(%s)) AS {alias}"
+
+
+def boolean(value: bool) -> str:
+    return str(value).upper() if is_postgresql() else str(int(value))
+
+
+def lock_skip() -> str:
+    """Take the rows that nobody else is taking. SQLite has one writer at a time and needs no such word."""
+    return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
+
+
+def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Run a statement and return the rows that it returns, if any."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def encode(objects: Iterable[Mapping[str, Any]]) -> str:
+    return json.dumps(list(objects), ensure_ascii=False, separators=(",", ":"))
+
+
+def insert(model: type[models.Model], columns: Mapping[str, str], objects: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows; a column whose type is `instant` takes what `instant()` gives."""
+    if not objects:
+        return
+    table = model._meta.db_table
+    if is_postgresql():
+        plain = {name: "text" if type_ == "instant" else type_ for name, type_ in columns.items()}
+        picked = ", ".join(as_instant(name) if columns[name] == "instant" else name for name in columns)
+        run(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {picked} FROM {rows(plain)}", encode(objects))
+        return
+    # SQLite takes the values without a detour through JSON.
+    marks = ", ".join(["%s"] * len(columns))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
+            [[row[name] for name in columns] for row in objects],
+        )

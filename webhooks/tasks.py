@@ -1,0 +1,40 @@
+"""What the pool runs. Each returns a small integer: anything else would have to survive a pickle."""
+
+from __future__ import annotations
+
+from django.utils.module_loading import import_string
+
+from leads import jobs
+from webhooks import queue
+from webhooks.outbound import deliver as delivering
+
+# A plain qcluster sweeps every minute, and its scheduler looks every half minute.
+SWEEP_BEAT = 150.0
+
+
+def deliver() -> int:
+    """Send what is due. How many tries were settled."""
+    if queue.stop_at() is not None:
+        return 0
+    return delivering.run(stop=queue.stop_at, claim_for=queue.CLAIM_SECONDS)
+
+
+def run_job(name: str, *ids: int | str) -> int:
+    """Run one job of leads.jobs; when the worker is about to stop, put it back for the next one."""
+    if queue.stop_at() is not None:
+        queue.enqueue(name, *ids)
+        return 0
+    import_string(jobs.named(name).run)(*ids)
+    return 1
+
+
+def sweep() -> int:
+    """Once a minute, by django-q2's Schedule: whatever is due, owed or in need of mending. Tries settled."""
+    if not queue.under_worker():
+        queue.beat(SWEEP_BEAT)
+    settled = deliver()
+    queue.tidy()
+    for job in jobs.declared():
+        for ids in import_string(job.waiting)():
+            queue.enqueue(job.name, *ids)
+    return settled

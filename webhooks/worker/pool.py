@@ -1,0 +1,138 @@
+"""django-q2's cluster, in a session of its own. The only module beside webhooks.queue that knows django-q2.
+
+It relies on internals of django-q2 1.11.1 (the version is pinned): Sentinel, its `reincarnate` and `stop_event`, the
+pusher's use of broker.dequeue(), and the moments at which the signals of django_q.signals are sent. What that buys is
+proven by tests/webhooks/test_worker.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django_q import humanhash
+from django_q.brokers import Broker, get_broker
+from django_q.cluster import Sentinel
+from django_q.signals import post_execute, post_execute_in_worker, pre_execute
+from django_q.signing import SignedPackage
+
+from webhooks import queue
+from webhooks.worker import kin
+from webhooks.worker.board import Board
+
+log = logging.getLogger(__name__)
+
+# A worker that overstayed its time gets so long to flush what it has in hand.
+LAST_WORDS = 1.0
+# A broker that fails is asked again after so long.
+BROKER_PAUSE = 1.0
+
+
+def longest_task() -> float:
+    """After so many seconds django-q2 has ended a task, one way or the other."""
+    return float(settings.Q_CLUSTER["timeout"]) + 5
+
+
+def run(board: Board, keeper: int) -> None:
+    """The sentinel's process, from its fork to its end."""
+    kin.leave_session()
+    kin.die_with(keeper)
+    kin.die_with_me()
+    # weak=False: these functions have no other owner.
+    pre_execute.connect(lambda **_: board.begin(), weak=False)
+    post_execute_in_worker.connect(lambda task, **_: board.end(settled=_settled(task)), weak=False)
+    post_execute.connect(lambda **_: board.acknowledge(), weak=False)
+    sentinel = _Sentinel(_Stop(board), threading.Event(), uuid.uuid4(), broker=_Tap(get_broker(), board), start=False)
+    kin.ignore_signals()  # its constructor took two of them back
+    sentinel.start()
+
+
+def _settled(task: dict[str, Any]) -> bool:
+    return task["success"] and task["func"] in (queue.DELIVER, queue.SWEEP) and bool(task["result"])
+
+
+class _Stop:
+    """The sentinel's stop event. Not one of multiprocessing: whoever sets such a one may find its lock held by a dead
+    process, and wait for ever."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def is_set(self) -> bool:
+        return bool(self._board.stop_at)
+
+    def wait(self, timeout: float) -> bool:
+        # Called once in each round of the guard: the sign that it goes round.
+        self._board.guarded = time.monotonic()
+        if not self.is_set():
+            time.sleep(timeout)
+        return self.is_set()
+
+
+class _Tap:
+    """The broker, with a tap: a deliver task that the clock wants goes to the workers from here.
+
+    It takes the same way as any other (pusher, queue, worker, monitor) but needs no broker: retries leave while Redis is
+    down, SQLite sees no write for it, and it cannot pile up.
+    """
+
+    def __init__(self, broker: Broker, board: Board) -> None:
+        self._broker = broker
+        self._board = board
+        self._tapped = False
+        self._failing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def dequeue(self) -> list[tuple[Any, str]] | None:
+        # By turns, so that neither source starves the other.
+        if self._board.wanted and not self._tapped:
+            self._tapped, self._board.wanted = True, False
+            return [(None, _deliver_task())]
+        self._tapped = False
+        try:
+            tasks: list[tuple[Any, str]] | None = self._broker.dequeue()
+        except Exception:
+            # Let through, it would end the pusher and stop the pool for ten seconds each time.
+            if not self._failing:
+                log.exception("the broker of the queue does not answer")
+            self._failing = True
+            time.sleep(BROKER_PAUSE)
+            return None
+        if self._failing:
+            log.warning("the broker of the queue answers again")
+        self._failing = False
+        return tasks
+
+
+def _deliver_task() -> str:
+    """A package as django_q.tasks.async_task makes it."""
+    return SignedPackage.dumps(
+        {
+            "id": humanhash.uuid()[1],
+            "name": "clock",
+            "func": queue.DELIVER,
+            "args": (),
+            "kwargs": {},
+            "save": False,
+            "started": timezone.now(),
+        }
+    )
+
+
+class _Sentinel(Sentinel):
+    def reincarnate(self, process: BaseProcess) -> None:
+        overstayed = process in self.pool and process.timer.value == 0
+        super().reincarnate(process)
+        if overstayed:
+            # The workers ignore SIGTERM, by which alone the above would end it.
+            process.join(LAST_WORDS)
+            if process.is_alive():
+                process.kill()
