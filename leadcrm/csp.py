@@ -1,4 +1,4 @@
-"""Which Content-Security-Policy a page gets: a strict one, and under /admin/ one that the admin's scripts can live with."""
+"""Which Content-Security-Policy a page gets: a strict one, and under /admin/ one that the admin's scripts live with."""
 
 from collections.abc import Callable
 

@@ -186,8 +186,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-# By name and address together: a stranger cannot lock somebody else out, nor can one forgetful colleague shut out a whole
-# office that shares an address.
+# By name and address together: a stranger cannot lock somebody else out, nor can one forgetful colleague shut out a
+# whole office that shares an address.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -221,7 +221,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "build" / "static"
+# With DEBUG on, files are served from where they are; without, from where collectstatic has put them.
+STATIC_ROOT = None if DEBUG else BASE_DIR / "build" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

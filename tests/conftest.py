@@ -1,0 +1,92 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.program import Program, copy_database, migrated
+from tests.receiver import Receiver
+from tests.services import CHROMIUM
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for a browser or for processes has their marker: none can slip into `make test-fast`."""
+    for item in items:
+        wanted = getattr(item, "fixturenames", ())
+        if "browser" in wanted:
+            item.add_marker(pytest.mark.browser)
+        if "program" in wanted or "new_program" in wanted:
+            item.add_marker(pytest.mark.process)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A loopback receiver that records raw requests and answers as told; see tests/receiver.py."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture
+def new_program(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., Program]]:
+    """Makes a Program with an empty, migrated database; keyword arguments change its environment. Starts nothing."""
+    made: list[Program] = []
+
+    def make(**changes: str) -> Program:
+        folder = tmp_path / f"program{len(made)}"
+        folder.mkdir()
+        copy_database(migrated_database, folder)
+        made.append(Program(folder, **changes))
+        return made[-1]
+
+    yield make
+    for program in made:
+        program.stop()
+
+
+@pytest.fixture
+def program(new_program: Callable[..., Program]) -> Program:
+    """The web server and the worker, both running; retries come a hundred times sooner, and the loopback is allowed."""
+    program = new_program()
+    program.start()
+    return program
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    # Playwright keeps an event loop in this thread, which Django takes for a reason to refuse its database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            headless=True,
+            args=[
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a fresh browser profile, 1440 px wide."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,164 @@
+"""The real program, as separate processes: the web server and the worker on a SQLite file and a port of their own."""
+
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+from cryptography.fernet import Fernet
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(folder: Path, port: int, **changes: str) -> dict[str, str]:
+    """What a process of the program needs, and of the caller's own environment only what every process needs."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "leadcrm.settings",
+        "ENV_FILE": "",
+        "DEBUG": "true",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "WEBHOOK_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "LOG_LEVEL": "WARNING",
+        "SITE_URL": f"http://127.0.0.1:{port}",
+        "WEB_BIND": f"127.0.0.1:{port}",
+        "WEBHOOK_INBOX": "true",
+        "WEBHOOK_RETRY_SCALE": "0.01",
+        "WEBHOOK_ALLOWLIST": "127.0.0.0/8",
+        **changes,
+    }
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Program:
+    """Processes that a test starts and that are all gone at its end, whatever it did to them."""
+
+    def __init__(self, folder: Path, **changes: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = environment(folder, self.port, **changes)
+        self.web: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
+        self._family: set[psutil.Process] = set()
+
+    def manage(self, *arguments: str) -> str:
+        """Runs manage.py to its end and gives its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def shell(self, code: str) -> str:
+        """Runs Python inside the program's Django and gives what it prints."""
+        return self.manage("shell", "--no-imports", "-c", code)
+
+    def run(self, *command: str, changes: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Starts a process in a session of its own; its output goes to files in the folder."""
+        name = f"{len(list(self.folder.glob('*.log')))}.log"
+        with open(self.folder / name, "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=self.environment | (changes or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._family.add(psutil.Process(process.pid))
+        return process
+
+    def start_web(self) -> None:
+        self.web = self.run("-m", "gunicorn", "-c", "python:leadcrm.gunicorn", "leadcrm.wsgi")
+        wait_until(lambda: self.answers() or self.web.poll() is not None, 30, "the web server answers")
+        assert self.answers(), self.output()
+
+    def start_worker(self, command: str = "worker") -> None:
+        """command: worker, or qcluster for the plain one. Returns at once; the first delivery shows that it works."""
+        self.worker = self.run("manage.py", command)
+
+    def start(self) -> None:
+        self.start_worker()
+        self.start_web()
+
+    def answers(self, path: str = "/livez") -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def output(self) -> str:
+        """All that the processes have printed."""
+        return "".join(log.read_text(errors="replace") for log in sorted(self.folder.glob("*.log")))
+
+    def family(self) -> set[psutil.Process]:
+        """Every process started here and all their descendants that still live. Ask before ending a parent, too."""
+        for process in list(self._family):
+            try:
+                self._family.update(process.children(recursive=True))
+            except psutil.NoSuchProcess:
+                continue
+        return {process for process in self._family if lives(process)}
+
+    def stop(self) -> None:
+        for process in self.family():
+            if process.pid in {child.pid for child in (self.web, self.worker) if child}:
+                process.send_signal(signal.SIGTERM)
+        limit = time.monotonic() + 20
+        while self.family() and time.monotonic() < limit:
+            time.sleep(0.05)
+        for process in self.family():
+            process.kill()
+        for child in (self.web, self.worker):
+            if child:
+                child.wait()
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def migrated(folder: Path) -> Path:
+    """A database file with every migration applied, to copy from: migrating takes longer than most tests."""
+    Program(folder).manage("migrate", "--verbosity", "0")
+    return folder / "db.sqlite3"
+
+
+def copy_database(source: Path, folder: Path) -> None:
+    shutil.copy(source, folder / "db.sqlite3")
