@@ -107,6 +107,7 @@ VALUES: list[tuple[str, object, str | None]] = [
     ("email", "richard@example-.com", "email"),
     ("email", "richard@exam_ple.com", "email"),
     ("email", "richard@192.168.0.1", "email"),
+    ("email", "richard@192.168.0.10", "email"),
     ("email", "richard@example.c", "email"),
     ("email", "a@b.com,c@d.com", "email"),
     ("email", "Richard <richard@example.com>", "email"),
@@ -254,6 +255,7 @@ VALUES: list[tuple[str, object, str | None]] = [
     ("comparable_props", [], None),
     ("comparable_props", [COMPARABLE], None),
     ("comparable_props", [{}], None),
+    ("comparable_props", [{"coords": {"x": 151.2, "y": -33}}], None),
     ("comparable_props", [{"address": None, "coords": None, "date": None, "beds": None}], None),
     ("comparable_props", COMPARABLE, "comparables"),
     ("comparable_props", ["68 Uftwen Road"], "comparables"),
@@ -693,6 +695,12 @@ def test_a_rule_is_told_by_its_name_and_off_when_taken_out(
     assert {violation.rule for violation in validate(lead, profile_for(lead), before)} == {name}
     monkeypatch.delitem(RULES, name)
     assert validate(lead, profile_for(lead), before) == []
+
+
+def test_a_lone_surrogate_is_refused_by_that_rule_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert broken(validate({"meta": {"k": "\ud800"}})) == {("meta", "control_characters")}
+    monkeypatch.delitem(RULES, "control_characters")
+    assert validate({"meta": {"k": "\ud800"}}) == []
 
 
 def test_a_rule_can_be_replaced_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
