@@ -5,10 +5,10 @@ import sys
 def main() -> None:
     from django.core.management import execute_from_command_line
 
-    from leadcrm.startup import settings_or_exit
+    from leadcrm.startup import refusal_in_one_line
 
-    settings_or_exit()
-    execute_from_command_line(sys.argv)
+    with refusal_in_one_line():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

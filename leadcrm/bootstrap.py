@@ -27,7 +27,7 @@ def main(extras):
         make_venv()
     print("Installing the pinned packages into .venv ...")
     sys.stdout.flush()
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
+    command = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-c", "constraints.txt"]
     if subprocess.call(command + requirements(extras), cwd=ROOT) != 0:
         sys.exit("leadcrm cannot install its packages: see what pip says above.")
     with open(stamp, "w") as file:
