@@ -20,7 +20,7 @@ class UnknownJob(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` and `waiting` are dotted paths: of run(*ids), and of waiting() -> the ids of each call that is still owed."""
+    """`run` and `waiting` are dotted paths: of run(*ids), and of waiting(), which names the ids still owed."""
 
     name: str
     run: str

@@ -80,14 +80,14 @@ _pace = _Pace()
 
 
 def nudge(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Have the queued deliveries sent, once the open transaction, if any, is committed. Cheap to call often; never raises.
+    """Have the queued deliveries sent, once the open transaction, if any, is committed. Cheap, and never raises.
 
-    Whether this transaction has its nudge is asked of its own list of callbacks. A mark kept anywhere else would outlive
-    a rollback. An entry can only vanish from the list by the rollback of a savepoint that is still open, and that takes
-    the rows of every later caller with it: so one entry is enough, whichever savepoint it was made in.
+    Whether this transaction has its nudge is asked of its own list of callbacks: a mark kept anywhere else would
+    outlive a rollback. An entry can only vanish from the list by the rollback of a savepoint that is still open, and
+    that takes the rows of every later caller with it: so one entry is enough, whichever savepoint it was made in.
     """
     connection = connections[using]
-    if any(callback is _nudge for _, callback, _ in connection.run_on_commit):
+    if any(entry[1] is _nudge for entry in connection.run_on_commit):
         return
     try:
         connection.on_commit(_nudge, robust=True)
@@ -151,7 +151,7 @@ def obey(source: Callable[[], float | None]) -> None:
 
 
 def stop_at() -> float | None:
-    """None, or the instant (time.monotonic()) by which open work must have ended. Always None under a plain qcluster."""
+    """None, or the instant (time.monotonic()) by which open work must have ended. A plain qcluster never says."""
     return _stop_at[0]() if _stop_at else None
 
 
@@ -230,7 +230,7 @@ def _mend_sweep() -> None:
 
 
 def _park_broken() -> None:
-    """One row that cannot be read rolls back the whole round of the scheduler, every round: take such rows out of it."""
+    """One row that cannot be read rolls back the scheduler's whole round, every round: take such rows out of it."""
     for row in Schedule.objects.exclude(repeats=0).filter(next_run__lt=timezone.now()):
         try:
             _rehearse(row)

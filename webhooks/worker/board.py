@@ -1,5 +1,8 @@
-"""Shared memory between the processes of one worker. Made before the first fork; each value is one aligned machine word,
-so that reading and writing need no lock. All instants are time.monotonic(), one clock for the whole machine."""
+"""Shared memory between the processes of one worker.
+
+Made before the first fork. Each value is one aligned machine word, so that reading and writing need no lock. All
+instants are time.monotonic(), which is one clock for the whole machine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Once a second: is anything due? Then a deliver task is wanted. That is how retries, and what no nudge told of, leave."""
+"""Once a second: is anything due? Then a deliver task is wanted. So leave retries, and whatever no nudge told of."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 # How long tries that are open when the signal comes may go on.
 GRACE = {signal.SIGINT: 8.0, signal.SIGTERM: 17.0, signal.SIGHUP: 17.0}
 # After that they store what came of them and the processes end; what has not ended by then is killed.
-AFTER_GRACE = 1.5
+AFTER_GRACE = 1.7
 # A pool that is stopped while it runs nothing needs no grace.
 IDLE_END = 3.0
 
@@ -50,9 +51,9 @@ ROUND = 0.5
 def fault(board: Board, now: float, longest_task: float, fruitless: float = FRUITLESS) -> str | None:
     """Why the pool has to be rebuilt, None while it works or cannot be judged.
 
-    Lateness alone is no fault: a pool may be busy with slow receivers, or with more than it can send. It is one when the
-    pool does nothing about it. Being asked and beginning no task is such a sign, unless it is still running some; so is
-    a late delivery when tasks do run but none of them gets anything done.
+    Lateness alone is no fault: a pool may be busy with slow receivers, or with more than it can send. It is one when
+    the pool does nothing about it. Being asked and beginning no task is such a sign, unless it still runs some; so is a
+    late delivery when tasks do run but none of them gets anything done.
     """
     if now - board.guarded > SILENT:
         return "its guard has not gone round"
@@ -116,10 +117,8 @@ class Keeper:
     def _rest(self) -> None:
         """Until a signal or the death of a child, for one round at most."""
         wait([self._wake, *(child.sentinel for child in (self._pool, self._clock) if child.alive)], timeout=ROUND)
-        try:
+        with suppress(BlockingIOError):
             os.read(self._wake, 1024)
-        except BlockingIOError:
-            pass
 
     def _watch(self) -> None:
         now = time.monotonic()
