@@ -1,0 +1,289 @@
+"""Whom a webhook may call: the one strict reading of a URL, and the one policy about names, ports and addresses.
+
+Webhook URLs are typed by staff and called from inside the operator's network, so anything that is not plainly a public
+receiver is refused, unless the operator's own allow list names it. The flags of `ipaddress` are no policy (is_private
+misses many special ranges), hence lists.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import idna
+
+from webhooks.wire.exchange import FailureKind
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+DENIED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network: reaches localhost on Linux
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's own services
+        "169.254.0.0/16",  # link-local: cloud metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # IETF protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+ALLOWED_V6 = (IPv6Network("2000::/3"),)
+"""Global unicast. Loopback, unique local, link-local, multicast, IPv4-mapped and NAT64 addresses all lie outside."""
+DENIED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address of the sender's choice inside
+        "3fff::/20",  # documentation
+    )
+)
+NEVER_ADDRESSES = frozenset(
+    ip_address(address)
+    for address in (
+        "169.254.169.254",  # AWS, Google, Azure and others
+        "169.254.170.2",  # AWS containers
+        "100.100.100.200",  # Alibaba
+        "192.0.0.192",  # Oracle
+        "168.63.129.16",  # Azure
+        "fd00:ec2::254",  # AWS
+        "fd20:ce::254",  # Google
+    )
+)
+"""Metadata services hand out credentials of the machine: no allow list opens them."""
+NEVER_NAMES = frozenset({"metadata.google.internal", "metadata.goog"})
+DENIED_SUFFIXES = (
+    "localhost",
+    "localdomain",
+    "local",
+    "internal",
+    "home.arpa",
+    "lan",
+    "home",
+    "corp",
+    "svc",
+    "cluster.local",
+    "onion",
+    "test",
+    "invalid",
+)
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LONGEST_URL = 2048
+LONGEST_NAME = 253
+
+_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?(/[^#]*)?", re.IGNORECASE)
+_LISTED = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+
+# IPv6 ranges whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64.
+_EMBEDDING = tuple(
+    IPv6Network(network) for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+
+
+class Blocked(Exception):
+    """This may not be called. The message is for staff and never holds an address that a name leads to."""
+
+    def __init__(self, kind: FailureKind, why: str) -> None:
+        super().__init__(f"{kind.words}. {why}")
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL in its parts, lower-cased and without a trailing dot; nothing else of the text is used to send."""
+
+    scheme: str
+    host: str
+    """A name in ASCII, or an address in its canonical form (IPv6 without brackets)."""
+    port: int
+    path: str
+    """With the query; begins with a slash."""
+    literal: bool
+    """Whether `host` is an address and needs no lookup."""
+
+
+@lru_cache(maxsize=1024)
+def parse_url(url: str) -> Target:
+    """The parts of a webhook's URL. Raises Blocked (blocked_url), with words about what to change.
+
+    Parsers disagree about odd URLs, and every disagreement is a way around the policy: what is odd is refused.
+    """
+    if len(url) > LONGEST_URL:
+        raise _bad_url(f"It is longer than {LONGEST_URL} characters.")
+    if not _CHARACTERS.fullmatch(url):
+        raise _bad_url("It has a blank, a backslash or another character that URLs may not hold; percent-encode it.")
+    if "#" in url:
+        raise _bad_url("The part after # is never sent; leave it out.")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        raise _bad_url("It has to begin with https:// or http://.")
+    if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
+        raise _bad_url("It has a user name or password; put credentials into a custom header.")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise _bad_url("Its host or port cannot be read.")
+    scheme = match[1].lower()
+    host, literal = _host(match[2])
+    port = int(match[3]) if match[3] else DEFAULT_PORTS[scheme]
+    if not 0 < port < 65536:
+        raise _bad_url("Its port is not between 1 and 65535.")
+    return Target(scheme, host, port, match[4] or "/", literal)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """What may be called, from the operator's environment only.
+
+    The two checks are asked at every try: before the name is looked up, and with what the lookup gave.
+    """
+
+    hosts: frozenset[tuple[str, int]] = frozenset()
+    """Allow-listed (host, port), whatever address the host has."""
+    networks: tuple[Network, ...] = ()
+    """Allow-listed address ranges."""
+    require_https: bool = False
+
+    @classmethod
+    def parse(cls, allow: Iterable[str], *, require_https: bool = False) -> "AddressPolicy":
+        """From the entries of WEBHOOK_ALLOWLIST, each host:port or a CIDR range with a slash.
+
+        Raises ValueError at the first entry that cannot be read: an allow list that is guessed at is none.
+        """
+        hosts: set[tuple[str, int]] = set()
+        networks: list[Network] = []
+        for entry in allow:
+            text = entry.strip()
+            try:
+                if "/" in text:
+                    networks.append(ip_network(text))
+                    continue
+                match = _LISTED.fullmatch(text)
+                if match is None or not 0 < int(match[2]) < 65536:
+                    raise ValueError("neither host:port nor a CIDR range")
+                hosts.add((_host(match[1])[0], int(match[2])))
+            except (ValueError, Blocked) as error:
+                raise ValueError(f"WEBHOOK_ALLOWLIST: cannot read {text!r}: {error}") from error
+        return cls(frozenset(hosts), tuple(networks), require_https)
+
+    def check_target(self, target: Target) -> None:
+        """Refuse by scheme, port and name, before anybody is asked for the name's addresses. Raises Blocked."""
+        if target.host in NEVER_NAMES:
+            raise _bad_address(target)
+        if self._listed(target):
+            return
+        if self.require_https and target.scheme != "https" and not self.networks:
+            raise _unencrypted()
+        if target.port not in (80, 443) and target.port < 1024:
+            raise _bad_url("Its port may be 80, 443, or 1024 and above.")
+        if not target.literal and _is_internal(target.host):
+            raise _bad_address(target)
+
+    def check_addresses(self, target: Target, addresses: Sequence[str]) -> None:
+        """Refuse if any one of the addresses is not allowed. Raises Blocked."""
+        for address in addresses:
+            if _is_never(address) or not (_is_public(address) or self._listed(target) or self._in_networks(address)):
+                raise _bad_address(target)
+        # An allow-listed range may be called by http, but whether the name leads into one is only known now.
+        plain = self.require_https and target.scheme != "https" and not self._listed(target)
+        if plain and not all(self._in_networks(address) for address in addresses):
+            raise _unencrypted()
+
+    def _listed(self, target: Target) -> bool:
+        return (target.host, target.port) in self.hosts
+
+    def _in_networks(self, address: str) -> bool:
+        return any(ip_address(address) in network for network in self.networks)
+
+
+def _host(text: str) -> tuple[str, bool]:
+    """(canonical host, whether it is an address). Raises Blocked (blocked_url)."""
+    if text.startswith("["):
+        try:
+            return str(IPv6Address(text[1:-1])), True
+        except ValueError:
+            raise _bad_url("What stands in brackets is no IPv6 address.") from None
+    name = text.lower().removesuffix(".")
+    try:
+        return str(IPv4Address(name)), True
+    except ValueError:
+        pass
+    labels = name.split(".")
+    if len(name) > LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise _bad_url("Its host is not a valid name.")
+    # 2130706433, 0x7f.1 and 010.0.0.1 are addresses to some resolvers: the last label of a name begins with a letter.
+    if not labels[-1][0].isalpha():
+        raise _bad_url("Its host is neither a name nor four plain numbers.")
+    for label in labels:
+        if label.startswith("xn--"):
+            try:
+                idna.ulabel(label)
+            except (idna.IDNAError, UnicodeError):
+                raise _bad_url("Its host holds an invalid xn-- label.") from None
+    return name, False
+
+
+def _is_internal(name: str) -> bool:
+    return "." not in name or any(name == suffix or name.endswith(f".{suffix}") for suffix in DENIED_SUFFIXES)
+
+
+@lru_cache(maxsize=4096)
+def _is_public(text: str) -> bool:
+    address = _read(text)
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in DENIED_V4)
+    if isinstance(address, IPv6Address):
+        return any(address in network for network in ALLOWED_V6) and not any(
+            address in network for network in DENIED_V6
+        )
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _is_never(text: str) -> bool:
+    """Whether this is a metadata service, also in one of the forms in which IPv6 carries an IPv4 address."""
+    address = _read(text)
+    if address is None:
+        return True
+    hidden: list[Address | None] = [address]
+    if isinstance(address, IPv6Address):
+        hidden += [address.sixtofour, *(address.teredo or ())]
+        if any(address in network for network in _EMBEDDING):
+            hidden.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return any(one in NEVER_ADDRESSES for one in hidden)
+
+
+def _read(text: str) -> Address | None:
+    """None for what is no address, or one with a zone: no receiver on the internet has one."""
+    if "%" in text:
+        return None
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _bad_url(why: str) -> Blocked:
+    return Blocked(FailureKind.BLOCKED_URL, why)
+
+
+def _bad_address(target: Target) -> Blocked:
+    return Blocked(FailureKind.BLOCKED_ADDRESS, f"Webhooks may not call {target.host}. Check the host in Webhook URL.")
+
+
+def _unencrypted() -> Blocked:
+    return _bad_url("http sends data unencrypted, and this installation requires https.")
