@@ -211,7 +211,7 @@ def _label(data: Mapping[str, Any]) -> str:
         for text in (data.get("full_name"), full, data.get("email"), data.get("phone")):
             if isinstance(text, str) and text:
                 yield text
-        if isinstance(data.get("id"), int):
+        if type(data.get("id")) is int:
             yield f"Lead {data['id']}"
 
     return next(texts(), "")
