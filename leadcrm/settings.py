@@ -13,6 +13,8 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from django.templatetags.static import static
+
 from leadcrm import csp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -269,6 +271,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # Three lines for each task, and a task each second.
+        "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
     },
 }
 
@@ -278,6 +282,9 @@ UNFOLD = {
     "SITE_TITLE": "leadcrm",
     "SITE_HEADER": "leadcrm",
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
+    ],
     "SHOW_HISTORY": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
