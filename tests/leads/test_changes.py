@@ -1,0 +1,251 @@
+"""Guarantee 1 on the CRM's side: what changed is told once, at the end of the unit of work, in its transaction."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+
+from leads.changes import acting, unit
+from leads.models import Lead, Office
+from leads.signals import Actor, Fact, happened
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def told():
+    facts: list[Fact] = []
+
+    def listen(sender, **kwargs):
+        facts.extend(kwargs["facts"])
+
+    happened.connect(listen)
+    yield facts
+    happened.disconnect(listen)
+
+
+def types(facts):
+    return [fact.type for fact in facts]
+
+
+def test_a_new_lead_is_told_with_its_snapshot(told):
+    office = factories.office()
+    lead = factories.lead(office=office)
+    (fact,) = told
+    assert (fact.type, fact.record, fact.record_id, fact.version) == ("lead.created", "lead", lead.pk, 1)
+    assert fact.label == "Olivia Hartley"
+    assert fact.snapshot["office_name"] == "Leeds Central"
+    assert fact.snapshot["account_name"] == "Northgate Homes"
+    assert fact.snapshot["created_at"].endswith("Z")
+    assert fact.snapshot["comparable_props"] == []
+    assert fact.changes["full_name"] == (None, "Olivia Hartley")
+    assert (lead.version, lead.callable, lead.phone_e164) == (1, True, "+447123456789")
+
+
+def test_a_change_is_told_with_before_and_after_and_raises_the_version(told):
+    lead = factories.lead()
+    told.clear()
+    lead.stage = "CONTACTED"
+    lead.set("message", "When can I view?")
+    lead.save()
+    assert types(told) == ["lead.stage_changed", "lead.updated"]
+    assert told[1].changes == {"stage": ("NEW", "CONTACTED"), "message": (None, "When can I view?")}
+    assert [fact.version for fact in told] == [2, 2]
+    assert Lead.objects.get().version == lead.version == 2
+
+
+def test_saving_what_is_already_so_tells_nothing(told):
+    lead = factories.lead()
+    told.clear()
+    lead.save()
+    assert told == []
+    assert Lead.objects.get().version == 1
+
+
+def test_one_unit_tells_once_with_the_final_state(told):
+    with unit():
+        lead = factories.lead()
+        lead.stage = "WON"
+        lead.save()
+        Lead.objects.filter(pk=lead.pk).update(source="walk-in")
+    assert types(told) == ["lead.created"]
+    assert told[0].snapshot["stage"] == "WON"
+    assert told[0].snapshot["source"] == "walk-in"
+    assert Lead.objects.get().version == 1
+
+
+def test_there_and_back_tells_nothing(told):
+    lead = factories.lead()
+    told.clear()
+    with unit():
+        lead.stage = "WON"
+        lead.save()
+        lead.stage = "NEW"
+        lead.save()
+    assert told == []
+    assert Lead.objects.get().version == 1
+
+
+def test_a_rolled_back_unit_tells_nothing_and_stores_nothing(told):
+    with pytest.raises(RuntimeError), unit():
+        factories.lead()
+        raise RuntimeError
+    assert told == []
+    assert not Lead.objects.exists()
+
+
+def test_a_rolled_back_savepoint_tells_nothing_of_its_own(told):
+    lead = factories.lead()
+    told.clear()
+    with unit():
+        lead.source = "walk-in"
+        lead.save()
+        with pytest.raises(RuntimeError), unit():
+            Lead.objects.filter(pk=lead.pk).update(stage="LOST")
+            factories.lead(email="other@example.com")
+            raise RuntimeError
+    assert types(told) == ["lead.updated"]
+    assert told[0].changes == {"source": (None, "walk-in")}
+
+
+def test_a_receiver_that_raises_undoes_the_unit():
+    def refuse(sender, **kwargs):
+        raise RuntimeError
+
+    happened.connect(refuse)
+    try:
+        with pytest.raises(RuntimeError):
+            factories.lead()
+    finally:
+        happened.disconnect(refuse)
+    assert not Lead.objects.exists()
+
+
+def test_facts_are_told_before_the_commit():
+    seen = []
+
+    def look(sender, **kwargs):
+        seen.append(transaction.get_connection().in_atomic_block)
+
+    happened.connect(look)
+    try:
+        factories.lead()
+    finally:
+        happened.disconnect(look)
+    assert seen == [True]
+
+
+def test_queryset_writes_are_told(told):
+    leads = Lead.objects.bulk_create([factories.new_lead(email=f"lead{number}@example.com") for number in range(3)])
+    assert types(told) == ["lead.created"] * 3
+    assert {fact.record_id for fact in told} == {lead.pk for lead in leads}
+    told.clear()
+    Lead.objects.filter(pk__in=[lead.pk for lead in leads[:2]]).update(stage="LOST")
+    assert types(told) == ["lead.stage_changed", "lead.updated"] * 2
+    told.clear()
+    for lead in leads:
+        lead.stage = "WON"
+    Lead.objects.bulk_update(leads, ["stage"])
+    assert [fact.changes["stage"] for fact in told if fact.type == "lead.updated"] == [
+        ("LOST", "WON"),
+        ("LOST", "WON"),
+        ("NEW", "WON"),
+    ]
+    told.clear()
+    Lead.objects.all().delete()
+    assert types(told) == ["lead.deleted"] * 3
+    assert told[0].snapshot["email"] == "lead0@example.com"
+
+
+def test_database_expressions_are_read_back(told):
+    lead = factories.lead(source="web")
+    told.clear()
+    Lead.objects.filter(pk=lead.pk).update(source=Concat(F("source"), Value("-form")))
+    assert told[0].changes == {"source": ("web", "web-form")}
+    told.clear()
+    lead.refresh_from_db()
+    lead.source = Concat(F("source"), Value("!"))
+    lead.save()
+    assert told[0].snapshot["source"] == "web-form!"
+
+
+@pytest.mark.parametrize("option", ["ignore_conflicts", "update_conflicts"])
+def test_bulk_create_refuses_what_it_cannot_tell(option):
+    with pytest.raises(ValueError, match="neither ignore_conflicts nor update_conflicts"):
+        Lead.objects.bulk_create([factories.new_lead()], **{option: True})
+
+
+def test_what_follows_from_a_queryset_write_is_mended(told):
+    lead = factories.lead()
+    told.clear()
+    Lead.objects.filter(pk=lead.pk).update(first_name="Ann", phone="+1 202 555 0134")
+    lead.refresh_from_db()
+    assert (lead.full_name, lead.phone_e164, lead.callable) == ("Ann Hartley", "+12025550134", False)
+    assert told[0].snapshot["full_name"] == "Ann Hartley"
+
+
+def test_the_child_of_a_deleted_parent_is_told(told):
+    parent = factories.lead()
+    child = factories.lead(email="child@example.com", parent_id=parent.pk)
+    told.clear()
+    gone = parent.pk
+    parent.delete()
+    assert sorted(types(told)) == ["lead.deleted", "lead.updated"]
+    (updated,) = [fact for fact in told if fact.type == "lead.updated"]
+    assert (updated.record_id, updated.changes) == (child.pk, {"parent_id": (gone, None)})
+
+
+def test_no_write_gets_round_the_rules():
+    lead = factories.lead()
+    with pytest.raises(ValidationError) as error:
+        Lead.objects.filter(pk=lead.pk).update(stage="complete")
+    assert error.value.error_dict["stage"][0].code == "choice"
+    with pytest.raises(ValidationError) as error:
+        factories.lead(address=None)
+    assert error.value.error_dict["address"][0].code == "required_address"
+    assert Lead.objects.get().stage == "NEW"
+
+
+def test_a_lead_without_type_needs_one_way_to_reach_it():
+    with pytest.raises(ValidationError) as error:
+        Lead(account=factories.account()).save()
+    assert error.value.error_dict["full_name"][0].code == "contactable"
+    Lead(account=factories.account(), phone="not a number").save()
+    lead = factories.lead()
+    lead.type = None
+    with pytest.raises(ValidationError) as error:
+        lead.save()
+    assert error.value.error_dict["type"][0].code == "type_kept"
+
+
+def test_who_acted_is_told(told):
+    with acting(Actor("user", 7, "Dana Moss")):
+        factories.lead()
+    factories.lead(email="other@example.com")
+    assert [fact.actor.name for fact in told] == ["Dana Moss", "leadcrm"]
+
+
+def test_loaddata_tells_nothing(told, tmp_path):
+    from django.core import serializers
+    from django.core.management import call_command
+
+    lead = factories.lead()
+    dump = tmp_path / "lead.json"
+    dump.write_text(serializers.serialize("json", [lead]))
+    lead.delete()
+    told.clear()
+    call_command("loaddata", str(dump), verbosity=0)
+    assert told == []
+    assert Lead.objects.get().full_name == "Olivia Hartley"
+
+
+def test_an_office_with_leads_stays():
+    office = factories.office()
+    factories.lead(office=office)
+    with pytest.raises(Exception, match="protected"):
+        office.delete()
+    assert Office.objects.exists()
