@@ -51,7 +51,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
         for (pk,) in sql.run(
             f"""
             UPDATE {_TABLE} AS delivery SET lease_until = {sql.now("%s")} FROM {sql.rows(_MINE, "mine")}
-            WHERE {_IS_MINE} RETURNING delivery.id
+            WHERE {_IS_MINE} RETURNING id
             """,
             conf.LEASE_SECONDS,
             _mine(held),
@@ -105,9 +105,11 @@ def reclaim() -> int:
 
 
 _GIVEN_UP = f"(test OR lost + 1 >= {conf.MAX_LOST})"
-_MINE = {"id": "integer", "fence": "integer"}
-_IS_MINE = f"delivery.id = mine.id AND delivery.fence = mine.fence AND delivery.status = '{Status.SENDING}'"
+_MINE = {"claimed_id": "integer", "claimed_fence": "integer"}
+_IS_MINE = (
+    f"delivery.id = mine.claimed_id AND delivery.fence = mine.claimed_fence AND delivery.status = '{Status.SENDING}'"
+)
 
 
 def _mine(held: Iterable[Claimed]) -> str:
-    return sql.encode({"id": claimed.id, "fence": claimed.fence} for claimed in held)
+    return sql.encode({"claimed_id": claimed.id, "claimed_fence": claimed.fence} for claimed in held)

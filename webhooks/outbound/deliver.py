@@ -52,7 +52,9 @@ class Conductor:
         self.linger = linger
         self.started = time.monotonic()
         self.claim_until = self.started + claim_for
-        self.senders = Senders(lambda request, deadline: door().send(request, deadline=deadline))
+        # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
+        self.door = door()
+        self.senders = Senders(lambda request, deadline: self.door.send(request, deadline=deadline))
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
         self.held: dict[int, Claimed] = {}
         self.lease_ends = 0.0
@@ -66,8 +68,10 @@ class Conductor:
 
     def run(self) -> int:
         try:
-            while self.stop() is None and self._more():
+            while self.stop() is None:
                 self.round()
+                if not self._more():
+                    break
         finally:
             self.end()
         return self.settled
@@ -158,15 +162,14 @@ class Conductor:
             stop_at = self.stop()
             if stop_at is not None and time.monotonic() >= stop_at and cut_at is None:
                 cut_at = time.monotonic()
-                door().cut()
-            if cut_at is not None and time.monotonic() > cut_at + CUT_GRACE:
-                break
+                self.door.cut()
             results, late = self.senders.collect(within=0.05)
             self.unsettled += results
             self._give_back([parcel.claimed for parcel in late])
-            if self.unsettled:
+            if not results and cut_at is not None and time.monotonic() > cut_at + CUT_GRACE:
+                break
+            if self.unsettled and cut_at is None:
                 self._write(0)
-        if self.unsettled:
-            self._write(0)
+        self._write(0)
         if unsent and self.stop() is None:
             queue.nudge()

@@ -1,0 +1,323 @@
+"""The engine against a real receiver: guarantees 3 and 4, the three tries, and an end at any moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from standardwebhooks import Webhook as StandardWebhook
+
+from tests import factories
+from tests.receiver import Answer
+from webhooks.models import Attempt, Body, Delivery, Event, Outcome, State, Status, Webhook
+from webhooks.outbound import claim, compose, deliver, settle
+from webhooks.outbound.parcel import Result
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def loopback(settings):
+    settings.WEBHOOK_ALLOWLIST = ["127.0.0.0/8"]
+    deliver.door.cache_clear()
+    yield
+    deliver.door.cache_clear()
+
+
+def run(stop=lambda: None, **options):
+    return deliver.run(stop=stop, **({"linger": 0.0} | options))
+
+
+def due_now():
+    Delivery.objects.filter(status=Status.QUEUED).update(due_at=timezone.now())
+
+
+@pytest.fixture
+def webhook(receiver):
+    return factories.webhook(receiver.url)
+
+
+def test_a_lead_reaches_the_receiver_and_the_history(receiver, webhook):
+    lead = factories.lead()
+    assert run() == 1
+    (request,) = receiver.received
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.tries, delivery.code) == (Status.SUCCESS, 1, 200)
+    assert request.body == bytes(delivery.body.content)
+    assert json.loads(request.body)["data"]["id"] == lead.pk
+    assert request.header("webhook-id") == delivery.message_id
+    assert request.header("webhook-record") == f"lead/{lead.pk};version=1"
+    assert request.header("webhook-hops") == "0"
+    # The vendor's own library.
+    headers = {name.lower(): value for name, value in request.headers}
+    StandardWebhook(webhook.secret.encode()).verify(request.body, headers)
+    attempt = delivery.attempts.get()
+    assert (attempt.outcome, attempt.number, attempt.code) == (Outcome.ANSWERED, 1, 200)
+    assert dict(json.loads(attempt.request_headers))["Authorization"] == request.header("Authorization")
+
+
+def test_three_tries_with_the_same_id_and_bytes_then_failure(receiver, webhook):
+    receiver.always(Answer(500, body=b"<b>down</b>"))
+    factories.lead()
+    waits = []
+    for used in (1, 2, 3):
+        run()
+        delivery = Delivery.objects.get()
+        assert delivery.tries == used
+        waits.append((delivery.due_at - timezone.now()).total_seconds())
+        due_now()
+    assert delivery.status == Status.FAILURE
+    assert 50 < waits[0] < 67
+    assert 265 < waits[1] < 331
+    assert run() == 0
+    first, second, third = receiver.received
+    assert first.body == second.body == third.body
+    assert first.header("webhook-id") == second.header("webhook-id") == third.header("webhook-id")
+    assert [attempt.number for attempt in Attempt.objects.order_by("id")] == [1, 2, 3]
+    assert Attempt.objects.first().response_body == "<b>down</b>"
+    assert delivery.error == "500 Internal Server Error"
+
+
+@pytest.mark.parametrize(("asked", "low", "high"), [("90", 85, 95), ("86400", 115, 121), ("1", 50, 67)])
+def test_retry_after_is_honoured_up_to_twice_the_wait(receiver, webhook, asked, low, high):
+    receiver.always(Answer(429, (("Retry-After", asked),)))
+    factories.lead()
+    run()
+    delivery = Delivery.objects.get()
+    assert low < (delivery.due_at - timezone.now()).total_seconds() < high
+
+
+def test_waits_are_scaled(receiver, webhook, settings):
+    settings.WEBHOOK_RETRY_SCALE = 0.05
+    receiver.always(Answer(503))
+    factories.lead()
+    run()
+    assert 2 < (Delivery.objects.get().due_at - timezone.now()).total_seconds() < 3.4
+
+
+def test_nothing_is_read_from_the_lead_again(receiver, webhook):
+    lead = factories.lead()
+    lead.source = "walk-in"
+    lead.save()
+    lead.delete()
+    run()
+    sources = [json.loads(request.body)["data"]["source"] for request in receiver.received]
+    assert sorted(sources, key=str) == [None, "walk-in"]
+
+
+def test_the_bytes_stay_whatever_becomes_of_the_webhooks_settings(receiver, webhook):
+    receiver.always(Answer(500))
+    factories.lead()
+    run()
+    # A later release may render otherwise; what was stored is what is sent.
+    Body.objects.update(content=b'{"event":"as stored"}')
+    due_now()
+    run()
+    assert receiver.received[1].body == b'{"event":"as stored"}'
+
+
+def test_a_paused_webhook_holds_and_a_disabled_one_cancels_even_what_was_queued_before(receiver, webhook):
+    factories.lead()
+    Webhook.objects.update(state=State.PAUSED)
+    run()
+    assert Delivery.objects.get().status == Status.HELD
+    Delivery.objects.update(status=Status.QUEUED)
+    Webhook.objects.update(state=State.DISABLED)
+    run()
+    assert Delivery.objects.get().status == Status.CANCELLED
+    assert receiver.received == []
+
+
+def test_the_deliveries_of_a_deleted_webhook_are_cancelled(receiver, webhook):
+    factories.lead()
+    webhook.delete()
+    run()
+    assert Delivery.objects.get().status == Status.CANCELLED
+    assert receiver.received == []
+
+
+def test_poison_is_a_visible_failure_and_the_others_leave(receiver, webhook):
+    factories.lead()
+    factories.lead(email="two@example.com")
+    factories.lead(email="three@example.com", message="x" * 8000)
+    first, second, _ = Event.objects.order_by("id")
+    Event.objects.filter(pk=first.pk).update(snapshot="{")
+    huge = json.loads(second.snapshot) | {"message": "x" * (1 << 20)}
+    Event.objects.filter(pk=second.pk).update(snapshot=json.dumps(huge))
+    run()
+    deliveries = Delivery.objects.order_by("id")
+    assert [delivery.status for delivery in deliveries] == [Status.FAILURE, Status.FAILURE, Status.SUCCESS]
+    assert "cannot be written as leadpro" in deliveries[0].error
+    assert "at most 1048576 are sent" in deliveries[1].error
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "failure"),
+    [
+        (b"220 smtp ready\r\n", "protocol"),
+        (b"\x00\xff\xfe\x01" * 100, "protocol"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "protocol"),
+        (b"", "reset"),
+    ],
+)
+def test_garbage_is_a_classified_failed_try(receiver, webhook, raw, failure):
+    receiver.answer(Answer(raw=raw))
+    factories.lead()
+    factories.lead(email="two@example.com")
+    run()
+    assert Attempt.objects.filter(code=200).count() == 1
+    attempt = Attempt.objects.exclude(code=200).get()
+    assert (attempt.outcome, attempt.failure) == (Outcome.FAILED, failure)
+    assert attempt.error
+
+
+def test_a_giant_answer_is_cut_and_nul_made_safe(receiver, webhook):
+    receiver.answer(Answer(500, body=b"\x00\xff" + b"a" * 10_000_000))
+    factories.lead()
+    run()
+    attempt = Attempt.objects.get()
+    assert attempt.code == 500
+    assert attempt.response_body.startswith("\\x00\\xffaaa")
+    assert len(attempt.response_body) < 9000
+    assert attempt.response_size <= 64 * 1024
+
+
+def test_a_custom_header_is_sent_whole_and_stored_masked(receiver):
+    factories.webhook(receiver.url, custom_headers={"X-Token": "geheim-123", "webhook-id": "mine"})
+    factories.lead()
+    run()
+    (request,) = receiver.received
+    assert request.header("X-Token") == "geheim-123"
+    assert request.header("webhook-id").startswith("msg_")
+    assert "geheim-123" not in Attempt.objects.get().request_headers
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT custom_headers, secret FROM webhooks_webhook")
+        assert "geheim-123" not in str(cursor.fetchall())
+
+
+def test_without_webhook_headers_and_without_secret(receiver):
+    factories.webhook(receiver.url, send_webhook_headers=False, secret="")
+    factories.lead()
+    run()
+    names = {name.lower() for name, _ in receiver.received[0].headers}
+    assert not {name for name in names if name.startswith("webhook-")}
+    assert "authorization" not in names
+
+
+# Leases and fences
+
+
+def claimed():
+    (one,) = claim.claim(10)
+    return one
+
+
+def expire():
+    Delivery.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_is_claimed_is_not_claimed_again(webhook):
+    factories.lead()
+    assert len(claim.claim(10)) == 1
+    assert claim.claim(10) == []
+
+
+def test_a_lost_lease_uses_no_try_and_is_shown(receiver, webhook):
+    factories.lead()
+    claimed()
+    expire()
+    assert claim.reclaim() == 1
+    assert Attempt.objects.get().outcome == Outcome.LOST
+    run()
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.tries, delivery.lost) == (Status.SUCCESS, 1, 1)
+
+
+def test_ten_lost_leases_are_a_failure(webhook):
+    factories.lead()
+    for _ in range(10):
+        claimed()
+        expire()
+        claim.reclaim()
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.error, delivery.tries) == (Status.FAILURE, "worker lost", 0)
+    assert Attempt.objects.filter(outcome=Outcome.LOST).count() == 10
+
+
+def test_a_late_result_moves_nothing_but_is_kept(receiver, webhook):
+    factories.lead()
+    late = claimed()
+    (parcel,), _ = compose.compose([late])
+    compose.store([parcel])
+    expire()
+    claim.reclaim()
+    current = claimed()
+    assert current.fence > late.fence
+    settle.settle([sent(parcel, receiver)])
+    assert Delivery.objects.get().status == Status.SENDING
+    assert Attempt.objects.filter(code=200).count() == 1
+    assert claim.renew([late]) == set()
+    assert claim.renew([current]) == {current.id}
+    claim.release([late])
+    assert Delivery.objects.get().status == Status.SENDING
+
+
+def sent(parcel, receiver):
+    exchange = deliver.door().send(parcel.request, deadline=5)
+    return Result(parcel, exchange, datetime.now(UTC), 1)
+
+
+# An end at any moment
+
+
+def test_a_stop_gives_back_what_was_not_sent_and_cuts_what_hangs(receiver, webhook):
+    receiver.always(Answer(silent=True))
+    for number in range(150):
+        factories.lead(email=f"lead{number}@example.com")
+    stop_at: list[float] = []
+
+    def ask():
+        return stop_at[0] if stop_at else None
+
+    threading.Timer(1.0, lambda: stop_at.append(time.monotonic() + 1.0)).start()
+    began = time.monotonic()
+    run(ask)
+    assert time.monotonic() - began < 5
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.QUEUED}
+    assert set(Delivery.objects.values_list("tries", flat=True)) == {0}
+    interrupted = Attempt.objects.filter(outcome=Outcome.INTERRUPTED)
+    assert 0 < interrupted.count() == Attempt.objects.count()
+    ids = {request.header("webhook-id") for request in receiver.received}
+    receiver.always(Answer(200))
+    receiver.clear()
+    run()
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SUCCESS}
+    assert ids <= {request.header("webhook-id") for request in receiver.received}
+    assert len(receiver.received) == 150
+
+
+def test_slow_receivers_are_sent_to_side_by_side(receiver, webhook):
+    receiver.always(Answer(200, after=0.2))
+    for number in range(40):
+        factories.lead(email=f"lead{number}@example.com")
+    began = time.monotonic()
+    assert run() == 40
+    assert time.monotonic() - began < 40 * 0.2 / 2
+
+
+def test_a_try_ends_at_its_deadline(receiver):
+    factories.webhook(receiver.url, timeout=1)
+    receiver.always(Answer(silent=True))
+    factories.lead()
+    began = time.monotonic()
+    run()
+    assert time.monotonic() - began < 3
+    attempt = Attempt.objects.get()
+    assert attempt.failure == "timeout"
+    assert Delivery.objects.get().status == Status.QUEUED
