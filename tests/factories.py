@@ -50,7 +50,8 @@ def webhook(url: str = "http://127.0.0.1:9/hook", **values: Any) -> Webhook:
     offices = values.pop("offices", ())
     values.setdefault("account", account())
     made = Webhook.objects.create(
-        **{"name": "LeadPro production", "url": url, "events": list(DIALECTS[dialect].events), "secret": "s" * 43} | values
+        **{"name": "LeadPro production", "url": url, "events": list(DIALECTS[dialect].events), "secret": "s" * 43}
+        | values
     )
     made.offices.set(offices)
     return made
