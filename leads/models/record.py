@@ -17,7 +17,7 @@ class RecordQuerySet(models.QuerySet["Record"]):
 
     def update(self, **values: Any) -> int:
         with unit(self._for_write_db(), savepoint=False) as work:
-            pks = list(self.order_by().values_list("pk", flat=True))
+            pks = list(self.order_by("pk").values_list("pk", flat=True))
             work.touch(self.model, pks)
             # By key, as a row that another transaction adds meanwhile was not touched.
             return sum(
@@ -53,7 +53,7 @@ class RecordQuerySet(models.QuerySet["Record"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with unit(self._for_write_db(), savepoint=False) as work:
-            work.touch(self.model, list(self.order_by().values_list("pk", flat=True)))
+            work.touch(self.model, list(self.order_by("pk").values_list("pk", flat=True)))
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -120,7 +120,8 @@ class Record(models.Model):
     @classmethod
     def rows(cls, using: str, pks: Iterable[int], lock: bool = False) -> dict[int, Row]:
         """The rows by key, as {column: value}."""
-        query = cls.plain(using).filter(pk__in=pks)
+        # In one order for everybody, so that two units cannot wait for each other's locks.
+        query = cls.plain(using).filter(pk__in=pks).order_by("pk")
         if lock and connections[using].features.has_select_for_update:
             query = query.select_for_update(of=("self",))
         columns = [field.attname for field in cls._meta.concrete_fields]
