@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 MISSING: SafeString = mark_safe('<span class="lc-missing">–</span>')
 
-# The look of each state, by its stored value. `@display(label=TONES)` takes it as it is; a value of its own kind that is
-# not in here is neutral.
+# The look of each state, by its stored value; what is not in here is neutral. `@display(label=TONES)` takes it as is.
 TONES: Mapping[str, str] = {
     # Delivery
     "queued": "state-queued",
@@ -59,11 +58,12 @@ def dot(state: str) -> SafeString:
 
 
 def person(name: str, second: str = "", *, initials: bool = True) -> SafeString:
-    """A name over an e-mail address, a system or an host; both are cut where they do not fit, whole in the title."""
+    """A name over an e-mail address, a system or a host; both are cut where they do not fit, whole in the title."""
     circle = format_html('<span class="lc-initials" aria-hidden="true">{}</span>', _initials(name)) if initials else ""
     below = format_html('<span class="lc-second" title="{0}">{0}</span>', second) if second else ""
     return format_html(
-        '<span class="lc-person">{0}<span class="lc-lines"><span class="lc-first" title="{1}">{1}</span>{2}</span></span>',
+        '<span class="lc-person">{0}<span class="lc-lines"><span class="lc-first" title="{1}">{1}</span>{2}</span>'
+        "</span>",
         circle,
         name,
         below,

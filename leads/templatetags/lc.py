@@ -1,4 +1,7 @@
-"""{% load lc %}: leads/admin/display.py for templates. {% badge delivery.status delivery.get_status_display %}, {{ when|ago }}."""
+"""{% load lc %}: leads/admin/display.py for templates.
+
+{% badge delivery.status delivery.get_status_display %}, {{ when|ago }}, {{ milliseconds|duration }}.
+"""
 
 from __future__ import annotations
 
