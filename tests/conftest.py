@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.program import Program, copy_database, migrated
+from tests import program as programs
+from tests.program import Program
 from tests.receiver import Receiver
 from tests.services import CHROMIUM
 
@@ -29,25 +30,27 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return migrated(tmp_path_factory.mktemp("migrated"))
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    url = programs.migrated_database(tmp_path_factory.mktemp("migrated"))
+    yield url
+    programs.drop_database(url)
 
 
 @pytest.fixture
-def new_program(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., Program]]:
+def new_program(tmp_path: Path, migrated_database: str) -> Iterator[Callable[..., Program]]:
     """Makes a Program with an empty, migrated database; keyword arguments change its environment. Starts nothing."""
     made: list[Program] = []
 
     def make(**changes: str) -> Program:
         folder = tmp_path / f"program{len(made)}"
         folder.mkdir()
-        copy_database(migrated_database, folder)
-        made.append(Program(folder, **changes))
+        made.append(Program(folder, programs.copy_database(migrated_database, folder), **changes))
         return made[-1]
 
     yield make
     for program in made:
         program.stop()
+        programs.drop_database(program.environment["DATABASE_URL"])
 
 
 @pytest.fixture

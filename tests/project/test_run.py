@@ -16,6 +16,7 @@ import pytest
 
 from leadcrm.run import write_env_file
 from tests.program import ROOT, environment, free_port, lives, wait_until
+from tests.receiver import Answer, Receiver
 
 
 class Launcher:
@@ -25,7 +26,7 @@ class Launcher:
         self.folder = folder
         self.port = free_port()
         wanted = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "DATABASE_URL")
-        base = environment(folder, self.port)
+        base = environment(self.port, DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}")
         self.environment = {name: base[name] for name in wanted if name in base} | {
             "ENV_FILE": str(folder / "env"),
             "PORT": str(self.port),
@@ -54,6 +55,13 @@ class Launcher:
     def child(self, words: str) -> psutil.Process:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if words in " ".join(child.cmdline()))
+
+    def shell(self, code: str) -> str:
+        """Runs Python in a process of its own, with the launcher's .env and database."""
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -101,6 +109,27 @@ def test_when_one_child_dies_the_other_ends_and_its_code_is_passed_on(launcher: 
     launcher.child(words).kill()
     assert launcher.wait_for_the_end(15) == 128 + signal.SIGKILL
     assert f"The {name} ended by itself with code -9; stopping." in launcher.output()
+
+
+@pytest.mark.process
+def test_a_try_still_open_at_ctrl_c_is_cut_in_time_and_stored_as_interrupted(launcher: Launcher, receiver: Receiver):
+    receiver.always(Answer(silent=True))
+    launcher.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
+    launcher.start()
+    launcher.shell(
+        "from tests import factories\n"
+        f"factories.webhook('{receiver.url}', name='Silent', account=factories.account('Alone'), timeout=30)\n"
+        "factories.lead(account=factories.account('Alone'))"
+    )
+    receiver.wait_for(1)
+    os.killpg(launcher.process.pid, signal.SIGINT)
+    assert launcher.wait_for_the_end(10) == 0
+    stored = launcher.shell(
+        "from webhooks.models import Delivery\n"
+        "delivery = Delivery.objects.get(webhook_name='Silent')\n"
+        "print(delivery.status, delivery.tries, delivery.attempts.get().outcome)"
+    )
+    assert stored.split() == ["queued", "0", "interrupted"]
 
 
 @pytest.mark.process
