@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from queue import Empty, Full
 from typing import Any
 
@@ -54,6 +55,7 @@ KEEP_SECONDS = 4.0
 OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 """Headers that frame the message or promise what we do not do: ours are sent, a caller's are not."""
 
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 logger = logging.getLogger(__name__)
@@ -77,9 +79,7 @@ class Door(HTTPAdapter):
     def __init__(self, policy: AddressPolicy, *, resolve: Resolve = lookup, ca_file: str | None = None) -> None:
         self.policy = policy
         self._resolve = resolve
-        self._tls = ssl.create_default_context(cafile=ca_file or certifi.where())
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._tls = _trusting(ca_file or certifi.where())
         self._lock = threading.Lock()
         self._lookups = threading.BoundedSemaphore(LOOKUPS)
         self._live: set[_Try] = set()
@@ -129,7 +129,7 @@ class Door(HTTPAdapter):
         # what was checked is what is connected to.
         addresses = (target.host,) if target.literal else self._look_up(target, this)
         self.policy.check_addresses(target, addresses)
-        headers = {name: value for name, value in request.headers if name.lower() not in OURS}
+        headers = _headers(request)
         pool = self.poolmanager.pool(target)
         connection = pool._get_conn()
         assert isinstance(connection, _Guarded)
@@ -424,6 +424,15 @@ class _Pools(PoolManager):
         return pool
 
 
+@cache
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """Reading the authorities takes longer than some hundred requests."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def _talk(
     connection: _Guarded, request: Request, target: Target, headers: Mapping[str, str], this: _Try
 ) -> tuple[Response, bool]:
@@ -462,6 +471,17 @@ def _talk(
     )
     sent_whole = this.sent_ms is not None
     return response, sent_whole and whole and not answer.surplus and not answer.will_close and answer.status >= 200
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Raises ValueError for what would become another header or another request; http.client lets some of it pass."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers:
+        if not _NAME.fullmatch(name) or _CONTROLS.search(value):
+            raise ValueError("not a header")
+        if name.lower() not in OURS:
+            headers[name] = value
+    return headers
 
 
 def _one_line(text: str) -> str:
