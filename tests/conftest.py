@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from tests import program as programs
 from tests.program import Program
 from tests.receiver import Receiver
 from tests.services import CHROMIUM
+from tests.settings import SCRATCH
+
+
+def pytest_configure() -> None:
+    SCRATCH.mkdir(mode=0o700)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

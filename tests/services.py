@@ -40,8 +40,9 @@ def postgresql() -> Iterator[str]:
 
 
 def with_postgresql(command: list[str]) -> int:
-    # SIGTERM unwinds like Ctrl-C, so that the server below never stays behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both unwind, so that the server below never stays behind, even where a shell has set Ctrl-C to be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with postgresql() as url:
         child = subprocess.Popen(command, env=os.environ | {"DATABASE_URL": url})
         try:

@@ -3,17 +3,15 @@
 Only DATABASE_URL is taken from outside: `make test` runs part of the tests a second time on PostgreSQL.
 """
 
-import atexit
 import os
 import secrets
-import shutil
 import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-SCRATCH = Path(tempfile.mkdtemp(prefix="leadcrm-tests-"))
-atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+# Made and removed by conftest.py; mypy and manage.py load these settings as well and need no folder.
+SCRATCH = Path(tempfile.gettempdir()) / f"leadcrm-tests-{os.getpid()}"
 
 os.environ |= {
     "ENV_FILE": "",
