@@ -222,6 +222,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+FIXTURE_DIRS = [BASE_DIR / "fixtures"]
 STATIC_URL = "static/"
 # With DEBUG on, files are served from where they are; without, from where collectstatic has put them.
 STATIC_ROOT = None if DEBUG else BASE_DIR / "build" / "static"
