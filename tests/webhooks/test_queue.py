@@ -381,7 +381,7 @@ class TestSchedules:
             {"cluster": "another"},
             {"args": "(("},
         ],
-        ids=str,
+        ids=lambda damage: next(iter(damage)),  # the values hold the current time
     )
     def test_mended(self, damage: dict[str, Any]) -> None:
         queue.tidy()
