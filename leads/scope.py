@@ -6,6 +6,7 @@ with what they see is Django's permissions' matter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from django.db.models import Q, QuerySet
 
 from leads import roles
 from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.validation import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,49 @@ class Scope:
 
     def choosable_parents(self, account_id: int) -> QuerySet[Lead]:
         return self.leads().filter(account_id=account_id)
+
+    def judge(
+        self,
+        account_id: int,
+        values: Mapping[str, Any],
+        before: Mapping[str, Any] | None = None,
+        lead_id: int | None = None,
+    ) -> list[Violation]:
+        """The rules of a lead that need the database: its office and its parent, by catalogue key, are in reach.
+
+        A reference that the writer leaves as it was is not judged: it may have been given by somebody who sees more.
+        """
+        stored = before or {}
+        office_id, parent_id = values.get("office_id"), values.get("parent_id")
+        found = []
+        if office_id is None:
+            if self.office_ids is not None:
+                found.append(Violation("office_id", "office_required", "must be one of your offices"))
+        elif office_id != stored.get("office_id") and not _there(self.choosable_offices(account_id), office_id):
+            found.append(Violation("office_id", "reference", "must be an office of the account that you may use"))
+        if parent_id is not None and parent_id != stored.get("parent_id"):
+            if not _there(self.choosable_parents(account_id), parent_id):
+                found.append(Violation("parent_id", "reference", "must be a lead of the same account that you may see"))
+            elif lead_id is not None and _descends(parent_id, lead_id):
+                found.append(Violation("parent_id", "cycle", "must not be the lead itself or one that belongs to it"))
+        return found
+
+
+def _there(queryset: QuerySet[Any], pk: object) -> bool:
+    # Anything else is told by the value rules.
+    return type(pk) is int and queryset.filter(pk=pk).exists()
+
+
+def _descends(lead_id: int, ancestor_id: int) -> bool:
+    """Whether the lead is the ancestor, or its parent is, or its parent's parent..."""
+    seen: set[int] = set()
+    current: int | None = lead_id
+    while current is not None and current not in seen:
+        if current == ancestor_id:
+            return True
+        seen.add(current)
+        current = Lead.objects.filter(pk=current).values_list("parent_id", flat=True).first()
+    return False
 
 
 _NO_ACCOUNT = 0

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.contrib import messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import quote
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from leads.changes import unit
+from leads.fields import BY_KEY
 from leads.scope import Scope
 
 
@@ -20,6 +27,31 @@ def scope_of(request: HttpRequest) -> Scope:
     if scope is None:
         scope = request._scope = Scope.of(request.user)  # type: ignore[attr-defined]
     return scope
+
+
+def sentence(key: str, message: str) -> str:
+    """What a broken rule says to people: "Postcode is required when type is vendor."."""
+    field = BY_KEY.get(key)
+    return f"{field.label if field else capfirst(key.replace('_', ' '))} {message}."
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """The errors of a rule of ours, which come by field and without the field's name, or of anything else."""
+    if not hasattr(error, "error_dict"):
+        return list(error.messages)
+    return [
+        message if message[:1].isupper() else sentence(key, message)
+        for key, ones in error.error_dict.items()
+        for one in ones
+        for message in one.messages
+    ]
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """The answer to a dialog: htmx goes there, and so does a browser without scripts."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
 
 
 class Admin(ModelAdmin):
@@ -45,8 +77,9 @@ class Admin(ModelAdmin):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._as_unit(request, super().changeform_view, *args, **kwargs)
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._as_unit(request, super().changelist_view, *args, **kwargs)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        return self._as_unit(request, super().changelist_view, context)
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._as_unit(request, super().delete_view, *args, **kwargs)
@@ -57,8 +90,50 @@ class Admin(ModelAdmin):
             return view(request, *args, **kwargs)
         try:
             with unit():
-                return view(request, *args, **kwargs)
+                response = view(request, *args, **kwargs)
         except ValidationError as error:
-            for message in error.messages:
+            for message in sentences(error):
                 messages.error(request, message)
             return HttpResponseRedirect(request.get_full_path())
+        # Only now is it true, and what follows from it stored.
+        saved = getattr(request, "_saved", None)
+        if saved is not None:
+            messages.success(request, self.saved_message(request, *saved))
+        return response
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        # Also for what is there but out of scope: the two must not be told apart.
+        raise Http404
+
+    # After saving: one sentence of ours, then where the button said.
+
+    def saved_message(self, request: HttpRequest, obj: Any, added: bool) -> str | SafeString:
+        name = capfirst(self.opts.verbose_name)
+        if not self.has_view_or_change_permission(request, obj):
+            return f"{name} {obj} saved."
+        return format_html('{} <a href="{}">{}</a> saved.', name, self.url("change", obj), obj)
+
+    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: str | None = None) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return self._after_save(request, obj, added=True, stay=post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_change(request, obj)
+        return self._after_save(request, obj, added=False)
+
+    def _after_save(
+        self, request: HttpRequest, obj: Model, *, added: bool, stay: str | None = None
+    ) -> HttpResponseRedirect:
+        request._saved = (obj, added)  # type: ignore[attr-defined]
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(self.url("add"))
+        if "_continue" in request.POST or stay:
+            return HttpResponseRedirect(stay or self.url("change", obj))
+        return self.response_post_save_add(request, obj) if added else self.response_post_save_change(request, obj)
+
+    def url(self, view: str, obj: Model | None = None) -> str:
+        """Of a view of this screen: changelist, add, change, delete, ..."""
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{view}"
+        return reverse(name, args=[quote(obj.pk)] if obj is not None else [])

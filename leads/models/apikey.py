@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Self
 
@@ -23,6 +24,15 @@ class Scope(models.TextChoices):
     LEADS_WRITE = "leads:write", "Create, change and delete leads"
     OFFICES_READ = "offices:read", "Read offices"
     OFFICES_WRITE = "offices:write", "Create, change and delete offices"
+
+
+# What the maker must be allowed, and stay allowed, for a key to carry the scope.
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    Scope.LEADS_READ: ("leads.view_lead",),
+    Scope.LEADS_WRITE: ("leads.add_lead", "leads.change_lead", "leads.delete_lead"),
+    Scope.OFFICES_READ: ("leads.view_office",),
+    Scope.OFFICES_WRITE: ("leads.add_office", "leads.change_office", "leads.delete_office"),
+}
 
 
 class ApiKey(models.Model):

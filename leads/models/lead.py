@@ -109,10 +109,7 @@ class Lead(Record):
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
-        values = _by_key(after)
-        profile = validation.profile_for(values, reference_required=settings.LEADPRO_REFERENCE_REQUIRED)
-        violations = validation.validate(values, profile, _by_key(before) if before is not None else None)
-        if violations:
+        if violations := judge(_by_key(after), _by_key(before) if before is not None else None):
             raise invalid(violations)
 
     @classmethod
@@ -162,6 +159,19 @@ def _json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
+
+
+def judge(
+    values: Mapping[str, Any], before: Mapping[str, Any] | None = None, *, leads_api: bool = False
+) -> list[validation.Violation]:
+    """What the rules say of a merged record by catalogue key, before being what is stored (None: a new lead).
+
+    Admin, API and the unit of work ask here, so that all of them choose the profile alike.
+    """
+    profile = validation.profile_for(
+        values, leads_api=leads_api, reference_required=settings.LEADPRO_REFERENCE_REQUIRED
+    )
+    return validation.validate(values, profile, before)
 
 
 def invalid(violations: list[validation.Violation]) -> ValidationError:
