@@ -30,7 +30,7 @@ os.environ |= {
     "DEMO_PASSWORD": "",
     "LOG_LEVEL": "WARNING",
 }
-os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH / 'unused.sqlite3'}")
+os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 
 from leadcrm.settings import *  # noqa: E402, F403
 
