@@ -131,13 +131,16 @@ def prepare_database() -> str:
 
     settings = settings_or_exit()
     import django
-    from django.core.management import call_command, get_commands
+    from django.core.management import CommandError, call_command, get_commands
     from django.db import connections
 
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
     if "demo" in get_commands():
-        call_command("demo")
+        try:
+            call_command("demo")
+        except CommandError as refusal:
+            sys.exit(f"The demo cannot be loaded: {refusal}")
     connections.close_all()
     password: str = settings.DEMO_PASSWORD
     return password
@@ -189,7 +192,7 @@ def announce(port: int, password: str) -> None:
         "leadcrm is running. Ctrl-C ends it.",
         "",
         f"Address   http://{HOST}:{port}/",
-        "User      admin",
+        "User      admin; also manager, staff, auditor and harbour",
         f"Password  {password or '(DEMO_PASSWORD is not set)'}",
     ]
     width = max(map(len, lines))
