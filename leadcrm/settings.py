@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "leads.api.middleware.answers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -241,10 +242,13 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else 
 # API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["leads.api.authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["leads.api.permissions.KeyMay"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["leads.api.parser.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "leads.api.negotiation.OnlyJson",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "leads.api.errors.answer",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 

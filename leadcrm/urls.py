@@ -1,5 +1,5 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from leadcrm import health
@@ -7,6 +7,7 @@ from leadcrm import health
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("leads.api.urls")),
     path("livez", health.livez),
     path("readyz", health.readyz),
 ]

@@ -1,0 +1,164 @@
+"""Leads: /api/v1/leads, .../{id} and .../{id}/refer, in LeadPro's names.
+
+The catalogue (leads/fields.py) says which keys there are, what they hold and who may set them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from leads.api import filters, pagination
+from leads.api.errors import Fault, Problem, faults_of, missing
+from leads.api.permissions import Need
+from leads.api.view import View, id_of, unknown_keys
+from leads.changes import unit
+from leads.fields import BY_WIRE, FIELDS
+from leads.models import Account, Lead
+from leads.models.apikey import Scope as KeyScope
+from leads.models.lead import judge
+from leads.refer import refer
+from leads.validation import blank_to_none
+
+USUAL_SOURCE = "homepage"
+
+
+class Leads(View):
+    needs: ClassVar[Mapping[str, Need]] = {
+        "GET": Need(KeyScope.LEADS_READ, "leads.view_lead"),
+        "POST": Need(KeyScope.LEADS_WRITE, "leads.add_lead"),
+    }
+    parameters = (*filters.FILTERS, *pagination.PARAMETERS)
+
+    def get(self, request: Request) -> Response:
+        leads = self.scope.leads().filter(filters.condition(request.query_params))
+        page = pagination.page(leads.select_related("account", "office"), ("created_at", "id"), request)
+        return Response(pagination.listed(request, page, [wire(lead) for lead in page.rows]))
+
+    def post(self, request: Request) -> Response:
+        with unit():
+            lead = Lead(account=self.account)
+            store(self, lead, request.data)
+        return Response(wire(lead), status=201, headers={"Location": f"{request.path.rstrip('/')}/{lead.pk}"})
+
+
+class OneLead(View):
+    needs: ClassVar[Mapping[str, Need]] = {
+        "GET": Need(KeyScope.LEADS_READ, "leads.view_lead"),
+        "PATCH": Need(KeyScope.LEADS_WRITE, "leads.change_lead"),
+        "DELETE": Need(KeyScope.LEADS_WRITE, "leads.delete_lead"),
+    }
+
+    def get(self, request: Request, pk: str) -> Response:
+        return Response(wire(find(self, pk)))
+
+    def patch(self, request: Request, pk: str) -> Response:
+        with unit():
+            lead = find(self, pk, lock=True)
+            store(self, lead, request.data)
+        return Response(wire(lead))
+
+    def delete(self, request: Request, pk: str) -> Response:
+        with unit():
+            find(self, pk, lock=True).delete()
+        return Response(status=204)
+
+
+class Refer(View):
+    """To any office of the account, also one that the key's maker does not see: the lead is then out of their reach."""
+
+    needs: ClassVar[Mapping[str, Need]] = {"POST": Need(KeyScope.LEADS_WRITE, "leads.change_lead")}
+
+    def post(self, request: Request, pk: str) -> Response:
+        sent = request.data
+        with unit():
+            lead = find(self, pk)
+            faults = unknown_keys(sent, ("office_id",), "a referral")
+            if sent.get("office_id") is None:
+                faults.append(Fault("office_id", "required", "is required"))
+            if faults:
+                raise Problem(400, faults=faults)
+            try:
+                lead = refer(lead, sent["office_id"])
+            except Lead.DoesNotExist:
+                raise missing("lead") from None
+        return Response(wire(lead))
+
+
+def find(view: View, pk: str, lock: bool = False) -> Lead:
+    """The lead of this id within the key's reach; locked, it is the one that is being changed until the unit ends."""
+    leads = view.scope.leads().select_related("account", "office")
+    if lock:
+        leads = leads.select_for_update(of=("self",))
+    number = id_of(pk)
+    lead = leads.filter(pk=number).first() if number is not None else None
+    if lead is None:
+        raise missing("lead")
+    return lead
+
+
+def store(view: View, lead: Lead, sent: Mapping[str, Any]) -> None:
+    """Lay what was sent over the lead, judge the whole and save it. Raises Problem 400, naming every fault."""
+    new = lead.pk is None
+    before: dict[str, Any] = {} if new else lead.values()
+    faults = unknown_keys(sent, BY_WIRE, "a lead")
+    given = blank_to_none(
+        {
+            field.key: sent[field.wire]
+            for field in FIELDS
+            if field.wire in sent and field.writeable and (new or not field.post_only)
+        }
+    )
+    if new:
+        # null is "not given" as well.
+        given = {key: value for key, value in given.items() if value is not None}
+        given.setdefault("source", USUAL_SOURCE)
+        if "office_id" not in given:
+            given["office_id"] = _only_office(view)
+    merged = lead.values() | given
+    if not new and merged["parent_id"] != before["parent_id"]:
+        # Two changes at once, each fine by itself, could make a lead its own grandparent.
+        Account.objects.select_for_update(no_key=True).get(pk=lead.account_id)
+    violations = judge(merged, None if new else before, leads_api=True)
+    judged = {violation.field for violation in violations}
+    violations += [
+        violation
+        for violation in view.scope.judge(lead.account_id, merged, before, lead.pk)
+        if violation.field not in judged
+    ]
+    faults += faults_of(violations)
+    if faults:
+        raise Problem(400, faults=faults)
+    for key, value in given.items():
+        lead.set(key, value)
+    lead.save()
+
+
+def _only_office(view: View) -> int | None:
+    """The office of a new lead whose writer named none: theirs, when they have exactly one."""
+    if view.scope.whole_account:
+        return None
+    offices = view.scope.choosable_offices(view.account.pk).values_list("pk", flat=True)[:2]
+    return offices[0] if len(offices) == 1 else None
+
+
+def wire(lead: Lead) -> dict[str, Any]:
+    """The 44 keys in the catalogue's order, null when unset; what the events of the lead carry, under LeadPro's names."""
+    row = {column.attname: getattr(lead, column.attname) for column in Lead._meta.concrete_fields}
+    names = {"account_name": lead.account.name, "office_name": lead.office.name if lead.office else None}
+    snapshot = Lead.snapshot(row | names)
+    return {field.wire: _plain(snapshot[field.key]) for field in FIELDS}
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers without a fraction: 10000, never 10000.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

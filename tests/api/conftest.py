@@ -1,0 +1,121 @@
+"""Principals of two accounts, and a client that speaks with an API key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from rest_framework.test import APIClient
+
+from leads import roles
+from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.models.apikey import Scope
+from tests import factories
+
+ALL_SCOPES = [str(scope) for scope in Scope]
+
+VENDOR = factories.VENDOR
+
+
+class KeyClient(APIClient):
+    """An APIClient whose requests carry one key; `key` and `secret` are at hand for tests that need them."""
+
+    def __init__(self, key: ApiKey | None = None, secret: str = "", **options: Any) -> None:
+        super().__init__(raise_request_exception=False, **options)
+        self.key, self.secret = key, secret
+        if secret:
+            self.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+
+    def send(self, method: str, path: str, body: bytes | str | dict[str, Any] | None = None, **extra: Any) -> Any:
+        """Any method with a raw body, or a dict as JSON."""
+        if isinstance(body, bytes | str):
+            return self.generic(method, path, body, **({"content_type": "application/json"} | extra))
+        return getattr(self, method.lower())(path, body, format="json", **extra)
+
+
+def member(name: str, account: Account, group: str | None, *offices: Office, **values: Any) -> User:
+    user = User.objects.create_user(name, f"{name}@example.com", "a password of some length", **values)
+    membership = Membership.objects.create(user=user, account=account)
+    membership.offices.set(offices)
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+def key_of(user: User, account: Account, scopes: list[str] | None = None, **values: Any) -> KeyClient:
+    key = ApiKey(user=user, account=account, name=f"Key of {user}", scopes=ALL_SCOPES if scopes is None else scopes)
+    for name, value in values.items():
+        setattr(key, name, value)
+    secret = key.generate()
+    key.save()
+    return KeyClient(key, secret)
+
+
+@dataclass(slots=True)
+class World:
+    """Two accounts: the first with the offices A and B, a lead in each and one in neither; the second a stranger's."""
+
+    account: Account
+    other: Account
+    a: Office
+    b: Office
+    strange: Office
+    lead_a: Lead
+    lead_b: Lead
+    lead_free: Lead
+    strange_lead: Lead
+    client: Callable[[str], KeyClient]
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    account, other = factories.account(), factories.account("Southbank Lettings")
+    a, b = factories.office("Leeds Central"), factories.office("York")
+    strange = factories.office("Bristol", account=other)
+    made: dict[str, KeyClient] = {}
+
+    def client(who: str) -> KeyClient:
+        if who not in made:
+            made[who] = _principal(who)
+        return made[who]
+
+    def _principal(who: str) -> KeyClient:
+        match who:
+            case "nobody":
+                return KeyClient()
+            case "manager":
+                return key_of(member("manager", account, roles.MANAGER), account)
+            case "auditor":
+                return key_of(member("auditor", account, roles.AUDITOR), account)
+            case "staff a":
+                return key_of(member("staff_a", account, roles.STAFF, a), account)
+            case "staff b":
+                return key_of(member("staff_b", account, roles.STAFF, b), account)
+            case "staff of both":
+                return key_of(member("staff_ab", account, roles.STAFF, a, b), account)
+            case "stranger":
+                return key_of(member("stranger", other, roles.MANAGER), other)
+            case "superuser":
+                return key_of(User.objects.create_superuser("root", "root@example.com", "x" * 12), account)
+        raise LookupError(who)
+
+    return World(
+        account,
+        other,
+        a,
+        b,
+        strange,
+        lead_a=factories.lead(office=a),
+        lead_b=factories.lead(office=b, first_name="Ben"),
+        lead_free=factories.lead(first_name="Free"),
+        strange_lead=factories.lead(account=other, office=strange, first_name="Strange"),
+        client=client,
+    )
+
+
+@pytest.fixture
+def manager(world: World) -> KeyClient:
+    return world.client("manager")
