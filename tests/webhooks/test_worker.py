@@ -1,0 +1,430 @@
+"""`manage.py worker` as real processes: it ends when told, leaves nobody behind, and survives any of its own deaths."""
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from tests.program import Program, lives, on_postgresql, wait_until
+from tests.receiver import Answer, Receiver
+from webhooks.worker import keeper
+from webhooks.worker.board import Board, new
+
+SEED = """
+from leads.models import Account
+from webhooks.models import Webhook
+account = Account.objects.create(name="Harbour Homes")
+Webhook.objects.create(
+    account=account, name="CRM", dialect="leadpro", url={url!r}, events=["lead.created"], secret="s" * 40, timeout=30
+)
+"""
+# The rows commit and nobody tells the queue: what a kill between COMMIT and the nudge leaves behind.
+SAVE_UNTOLD = """
+from leads.models import Account, Lead
+from webhooks import queue
+queue.nudge = lambda *args: None
+for number in range({count}):
+    Lead.objects.create(
+        account=Account.objects.get(), type="mortgage_request", first_name="Ada", last_name="Byron",
+        email="ada@example.com", phone="+44 20 7946 0018", address="1 High Street", postcode="SW1A 1AA",
+    )
+"""
+SAVE = SAVE_UNTOLD.replace("queue.nudge = lambda *args: None", "")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The processes of one worker, told apart by who started whom, and in which order."""
+
+    keeper: psutil.Process
+    clock: psutil.Process
+    sentinel: psutil.Process
+    workers: list[psutil.Process]
+    monitor: psutil.Process
+    pusher: psutil.Process
+
+    @property
+    def everybody(self) -> list[psutil.Process]:
+        return [self.keeper, self.clock, self.sentinel, *self.workers, self.monitor, self.pusher]
+
+
+class Fixture:
+    """A program whose worker sends to the receiver."""
+
+    def __init__(self, program: Program, receiver: Receiver) -> None:
+        self.program = program
+        self.receiver = receiver
+        self.everybody: set[psutil.Process] = set()
+        program.shell(SEED.format(url=receiver.url))
+
+    def start(self, command: str = "worker") -> None:
+        self.program.start_worker(command)
+        if command == "worker":
+            self.wait_for_beat()
+
+    def wait_for_beat(self, seconds: float = 30) -> None:
+        """The clock writes it once the pool has begun a task."""
+        since = datetime.now(UTC).replace(tzinfo=None)
+
+        def beaten() -> bool:
+            (row,) = self.ask("SELECT max(seen_at) FROM webhooks_heartbeat") or [(None,)]
+            # SQLite has text there, PostgreSQL a datetime.
+            return row[0] is not None and datetime.fromisoformat(str(row[0])).replace(tzinfo=None) > since
+
+        wait_until(beaten, seconds, "a beat")
+
+    def tree(self) -> Tree:
+        """As it is now; retried while it is being rebuilt."""
+        limit = time.monotonic() + 30
+        while True:
+            try:
+                assert self.program.worker is not None
+                parent = psutil.Process(self.program.worker.pid)
+                children = {child: _children(child) for child in parent.children() if lives(child)}
+                (clock,) = [child for child, own in children.items() if not own]
+                ((sentinel, pool),) = [(child, own) for child, own in children.items() if own]
+                *workers, monitor, pusher = pool
+                assert len(workers) == 2
+            except (ValueError, AssertionError, psutil.NoSuchProcess):
+                assert time.monotonic() < limit, "the worker never got all its processes"
+                time.sleep(0.1)
+                continue
+            tree = Tree(parent, clock, sentinel, workers, monitor, pusher)
+            self.everybody.update(tree.everybody)
+            return tree
+
+    def save(self, count: int = 1, told: bool = True) -> None:
+        self.program.shell((SAVE if told else SAVE_UNTOLD).format(count=count))
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        url = self.program.environment["DATABASE_URL"]
+        if on_postgresql():
+            with psycopg.connect(url, options="-c TimeZone=UTC") as server:
+                return server.execute(sql).fetchall()
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
+            return file.execute(sql).fetchall()
+
+    def statuses(self) -> list[str]:
+        return [row[0] for row in self.ask("SELECT status FROM webhooks_delivery ORDER BY id")]
+
+    def end(self, send: Callable[[], None]) -> float:
+        """Seconds until all have ended, exit code 0 and nobody left."""
+        self.tree()
+        begun = time.monotonic()
+        send()
+        assert self.program.worker is not None
+        assert self.program.worker.wait(timeout=30) == 0, self.program.output()
+        took = time.monotonic() - begun
+        self.nobody_left()
+        return took
+
+    def group(self, number: int) -> None:
+        assert self.program.worker is not None
+        os.killpg(self.program.worker.pid, number)
+
+    def nobody_left(self, seconds: float = 0.0) -> None:
+        everybody = self.everybody | self.program.family()
+        wait_until(lambda: not any(map(lives, everybody)), seconds, f"no process is left: {everybody}")
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    return sorted(filter(lives, process.children()), key=lambda child: (child.create_time(), child.pid))
+
+
+@pytest.fixture
+def worker(new_program: Callable[..., Program], receiver: Receiver) -> Iterator[Fixture]:
+    fixture = Fixture(new_program(), receiver)
+    yield fixture
+    for process in filter(lives, fixture.everybody):
+        process.kill()
+
+
+class TestEnd:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_signal_to_the_whole_group(self, worker: Fixture, number: signal.Signals) -> None:
+        for _ in range(3):
+            worker.start()
+            assert worker.end(lambda: worker.group(number)) < 5
+        assert "Traceback" not in worker.program.output()
+
+    def test_signal_to_every_single_process(self, worker: Fixture) -> None:
+        """systemd's default: each process of the unit is signalled, whatever its session."""
+        for _ in range(3):
+            worker.start()
+            everybody = worker.tree().everybody
+            assert worker.end(lambda: [process.terminate() for process in everybody]) < 5  # noqa: B023
+
+    def test_signal_at_any_moment_of_the_start(self, worker: Fixture) -> None:
+        for pause in (0.7, 0.9, 1.1, 1.3, 1.5, 1.7):
+            worker.program.start_worker()
+            time.sleep(pause)
+            worker.group(signal.SIGTERM)
+            assert worker.program.worker is not None
+            worker.program.worker.wait(timeout=10)
+            worker.nobody_left(1)
+
+    def test_says_that_it_is_gone(self, worker: Fixture) -> None:
+        worker.start()
+        worker.end(lambda: worker.group(signal.SIGINT))
+        assert worker.program.shell("from webhooks import queue; print(queue.worker_missing())").strip() == "True"
+
+    @pytest.mark.parametrize(("number", "least", "most"), [(signal.SIGINT, 7.5, 10.0), (signal.SIGTERM, 16.5, 20.0)])
+    def test_open_try_has_its_grace_and_goes_out_again(
+        self, worker: Fixture, number: signal.Signals, least: float, most: float
+    ) -> None:
+        worker.receiver.answer(Answer(silent=True))
+        worker.start()
+        worker.save()
+        (first,) = worker.receiver.wait_for(1)
+        took = worker.end(lambda: worker.group(number))
+        assert least <= took <= most
+        assert worker.ask("SELECT status, tries FROM webhooks_delivery") == [("queued", 0)]
+        assert worker.ask("SELECT outcome, number FROM webhooks_attempt") == [("interrupted", 0)]
+        worker.start()
+        again = worker.receiver.wait_for(2)[1]
+        assert (again.header("webhook-id"), again.body) == (first.header("webhook-id"), first.body)
+
+    def test_second_signal_ends_the_grace(self, worker: Fixture) -> None:
+        worker.receiver.always(Answer(silent=True))
+        worker.start()
+        worker.save()
+        worker.receiver.wait_for(1)
+
+        def twice() -> None:
+            worker.group(signal.SIGINT)
+            time.sleep(1)
+            worker.group(signal.SIGINT)
+
+        assert worker.end(twice) < 5
+        assert worker.statuses() == ["queued"]
+
+    def test_answer_within_the_grace_counts(self, worker: Fixture) -> None:
+        worker.receiver.always(Answer(after=3))
+        worker.start()
+        worker.save()
+        worker.receiver.wait_for(1)
+        assert worker.end(lambda: worker.group(signal.SIGINT)) < 7
+        assert worker.statuses() == ["success"] and len(worker.receiver.received) == 1
+
+    def test_killed_parent_leaves_nobody(self, worker: Fixture) -> None:
+        for _ in range(3):
+            worker.start()
+            tree = worker.tree()
+            tree.keeper.kill()
+            assert worker.program.worker is not None
+            worker.program.worker.wait(timeout=5)
+            worker.nobody_left(2)
+
+
+class TestClock:
+    def test_finds_what_no_nudge_told_of(self, worker: Fixture) -> None:
+        worker.start()
+        worker.save(told=False)
+        worker.receiver.wait_for(1, seconds=4)
+        assert worker.ask("SELECT count(*) FROM django_q_ormq") == [(0,)]
+
+    def test_sends_the_retry(self, worker: Fixture) -> None:
+        worker.receiver.answer(Answer(status=500))
+        worker.start()
+        worker.save()
+        worker.receiver.wait_for(2)
+        wait_until(lambda: worker.statuses() == ["success"], 5, "the second try succeeds")
+
+    def test_asking_does_not_pile_up(self, worker: Fixture) -> None:
+        """Due for a long time, with nobody to take it: the queue holds no more than what was nudged."""
+        worker.start()
+        for process in worker.tree().workers:
+            process.suspend()
+        worker.save(told=False)
+        time.sleep(5)
+        assert worker.ask("SELECT count(*) FROM django_q_ormq") == [(0,)]
+
+
+@pytest.mark.faults
+class TestDeaths:
+    def test_idle_workers(self, worker: Fixture) -> None:
+        """One of them holds the queue's lock, and takes it along."""
+        worker.start()
+        for _ in range(2):
+            tree = worker.tree()
+            for process in tree.workers:
+                process.kill()
+            killed = time.monotonic()
+            count = len(worker.receiver.received)
+            worker.save()
+            worker.receiver.wait_for(count + 1, seconds=40)
+            print(f"recovered after {time.monotonic() - killed:.1f} s")
+
+    def test_found_before_anything_is_due(self, worker: Fixture) -> None:
+        worker.start()
+        tree = worker.tree()
+        for process in tree.workers:
+            process.kill()
+        wait_until(lambda: not lives(tree.sentinel), 40, "the pool is rebuilt")
+        worker.tree()
+        worker.save()
+        worker.receiver.wait_for(1, seconds=10)
+
+    def test_hung_workers(self, worker: Fixture) -> None:
+        worker.start()
+        for process in worker.tree().workers:
+            process.suspend()
+        worker.save()
+        worker.receiver.wait_for(1, seconds=40)
+
+    def test_monitor(self, worker: Fixture) -> None:
+        """It holds the lock of the results while it waits: its successor never gets one, and tasks would run twice."""
+        worker.start()
+        tree = worker.tree()
+        tree.monitor.kill()
+        wait_until(lambda: not lives(tree.sentinel), 75, "the pool is rebuilt")
+        worker.save()
+        worker.receiver.wait_for(1, seconds=10)
+
+    @pytest.mark.parametrize("victim", ["sentinel", "pusher", "clock"])
+    def test_others(self, worker: Fixture, victim: str) -> None:
+        worker.start()
+        for _ in range(3):
+            getattr(worker.tree(), victim).kill()
+            count = len(worker.receiver.received)
+            worker.save(told=False)
+            worker.receiver.wait_for(count + 1, seconds=40)
+            worker.tree()
+
+    def test_hung_sentinel(self, worker: Fixture) -> None:
+        worker.start()
+        tree = worker.tree()
+        tree.sentinel.suspend()
+        wait_until(lambda: not lives(tree.sentinel), 75, "the pool is rebuilt")
+        worker.save()
+        worker.receiver.wait_for(1, seconds=20)
+
+    def test_hung_clock(self, worker: Fixture) -> None:
+        worker.start()
+        tree = worker.tree()
+        tree.clock.suspend()
+        wait_until(lambda: not lives(tree.clock), 75, "the clock is started again")
+        assert worker.tree().sentinel == tree.sentinel
+        worker.save(told=False)
+        worker.receiver.wait_for(1, seconds=10)
+
+    def test_busy_pool_is_left_alone(self, worker: Fixture) -> None:
+        """Slow receivers and a delivery that is due for long: busy is not stuck."""
+        worker.receiver.always(Answer(after=20))
+        worker.start()
+        tree = worker.tree()
+        worker.save(count=4)
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit and set(worker.statuses()) != {"success"}:
+            assert worker.tree().sentinel == tree.sentinel
+            time.sleep(0.5)
+        assert len(worker.receiver.received) == 4
+        assert "killed" not in worker.program.output()
+
+    def test_end_of_a_stuck_pool(self, worker: Fixture) -> None:
+        worker.start()
+        for process in worker.tree().workers:
+            process.suspend()
+        assert worker.end(lambda: worker.group(signal.SIGINT)) < 6
+
+
+@pytest.mark.faults
+def test_plain_qcluster_sends_the_retry(worker: Fixture) -> None:
+    """No clock there: the sweep, every minute, finds it."""
+    worker.receiver.answer(Answer(status=500))
+    worker.start("qcluster")
+    worker.save()
+    worker.receiver.wait_for(1, seconds=15)
+    worker.receiver.wait_for(2, seconds=100)
+    wait_until(lambda: worker.statuses() == ["success"], 5, "the second try succeeds")
+    assert worker.program.shell("from webhooks import queue; print(queue.worker_missing())").strip() == "False"
+
+
+class TestFault:
+    """The watchdog's judgement, without processes."""
+
+    LONGEST = 65.0
+
+    @pytest.fixture
+    def board(self) -> Board:
+        board = new()
+        board.forget_pool()
+        return board
+
+    def test_new_pool(self, board: Board) -> None:
+        assert keeper.fault(board, board.guarded, self.LONGEST) is None
+
+    def test_unanswered(self, board: Board) -> None:
+        now = board.guarded
+        board.ask(now)
+        assert keeper.fault(board, now + keeper.UNANSWERED - 1, self.LONGEST) is None
+        board.ask(now + keeper.UNANSWERED - 1)
+        board.guarded += keeper.UNANSWERED
+        assert "began none" in (keeper.fault(board, now + keeper.UNANSWERED + 1, self.LONGEST) or "")
+
+    def test_answered(self, board: Board) -> None:
+        board.ask(time.monotonic())
+        board.begin()
+        board.end(settled=False)
+        board.acknowledge()
+        assert keeper.fault(board, time.monotonic() + keeper.UNANSWERED + 1, self.LONGEST) is None
+
+    def test_running_task_is_waited_for(self, board: Board) -> None:
+        board.begin()
+        now = time.monotonic()
+        board.ask(now)
+        board.overdue = 500.0
+        for later in (20.0, 40.0, 60.0):
+            board.guarded = now + later
+            assert keeper.fault(board, now + later, self.LONGEST) is None
+        board.guarded = now + 70
+        assert keeper.fault(board, now + 70, self.LONGEST) is not None
+
+    def test_end_of_the_running_task_leaves_time_for_the_next(self, board: Board) -> None:
+        now = time.monotonic()
+        board.begin()
+        board.ask(now + 1)
+        board.end(settled=True)
+        board.acknowledge()
+        board.ended = board.acknowledged = board.guarded = now + 36
+        assert keeper.fault(board, now + 37, self.LONGEST) is None
+        assert keeper.fault(board, now + 37 + keeper.UNANSWERED, self.LONGEST) is not None
+
+    def test_task_of_a_dead_process_is_none(self, board: Board) -> None:
+        board.begin()
+        now = time.monotonic()
+        assert board.running(now, self.LONGEST)
+        board._pids[os.getpid() % len(board._pids)] = 2**22 + 1
+        assert not board.running(now, self.LONGEST)
+
+    def test_results_that_nobody_takes(self, board: Board) -> None:
+        board.begin()
+        board.end(settled=True)
+        now = time.monotonic()
+        board.guarded = now + keeper.UNTAKEN
+        assert keeper.fault(board, now + keeper.UNTAKEN - 1, self.LONGEST) is None
+        assert "results" in (keeper.fault(board, now + keeper.UNTAKEN + 1, self.LONGEST) or "")
+        board.acknowledge()
+        assert keeper.fault(board, now + keeper.UNTAKEN + 1, self.LONGEST) is None
+
+    def test_guard(self, board: Board) -> None:
+        assert "guard" in (keeper.fault(board, board.guarded + keeper.SILENT + 1, self.LONGEST) or "")
+
+    def test_late_while_tasks_come_to_nothing(self, board: Board) -> None:
+        now = board.settled
+        board.overdue = keeper.FRUITLESS + 1
+        late = now + keeper.FRUITLESS + 1
+        board.guarded = board.started = late
+        assert "waited" in (keeper.fault(board, late, self.LONGEST) or "")
+        assert keeper.fault(board, late, self.LONGEST, fruitless=2 * keeper.FRUITLESS) is None
+        board.settled = late - 5
+        assert keeper.fault(board, late, self.LONGEST) is None, "busy with more than it can send"
