@@ -55,6 +55,11 @@ def lock_skip() -> str:
     return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
 
 
+def lock_keep(alias: str) -> str:
+    """See each row as whoever has it locked leaves it, and let nobody else lock it until we commit."""
+    return f"FOR KEY SHARE OF {alias}" if is_postgresql() else ""
+
+
 def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Run a statement and return the rows that it returns, if any."""
     with connection.cursor() as cursor:

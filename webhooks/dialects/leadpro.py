@@ -265,4 +265,5 @@ DIALECT = Dialect(
     sample=sample,
     summary=summary,
     settings=(PREFIX,),
+    one_endpoint=True,  # LP-A27
 )

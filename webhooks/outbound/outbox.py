@@ -38,7 +38,8 @@ def fan_out(events: Sequence[Event], lane: Lane = Lane.LIVE) -> int:
     ]
     if not matches:
         return 0
-    # Names and settings are read in the statement that stores the row: a webhook that was disabled meanwhile gets none.
+    # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled or deleted
+    # meanwhile gets none, and whoever pauses or resumes it sees every row that was stored under its old state.
     return len(sql.run(_insert(), int(lane), sql.encode(matches)))
 
 
@@ -86,6 +87,6 @@ def _insert() -> str:
         JOIN {Event._meta.db_table} event ON event.id = matched.event_id
         JOIN {Webhook._meta.db_table} webhook ON webhook.id = matched.webhook_id
         WHERE webhook.state <> '{State.DISABLED}'
-        ORDER BY event.id, webhook.id
+        ORDER BY event.id, webhook.id {sql.lock_keep("webhook")}
         RETURNING id
     """

@@ -37,6 +37,8 @@ class Parcel:
     deadline: float
     # The body is new and has to be stored before it is sent.
     fresh: bool
+    # No try follows this one, however it ends.
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,17 +78,17 @@ def _next(result: Result) -> dict[str, Any]:
     claimed, exchange = result.parcel.claimed, result.exchange
     dialect = DIALECTS[claimed.dialect]
     status, tries, wait, error = Status.QUEUED, claimed.tries, 0.0, ""
-    if not _interrupted(exchange):
+    if not _interrupted(exchange) or result.parcel.final:
         tries += 1
         verdict = dialect.judge(exchange, result.parcel.request, timezone.now())
         error = exchange.message if isinstance(exchange, Failure) else verdict.reason
         if verdict.success:
             status = Status.SUCCESS
         else:
-            spread = random.uniform(-1, 1)
-            pause = (
-                dialect.retry.wait(tries, conf.retry_scale(), spread, verdict.retry_after) if verdict.retry else None
-            )
+            pause = None
+            if verdict.retry and not result.parcel.final:
+                spread = random.uniform(-1, 1)
+                pause = dialect.retry.wait(tries, conf.retry_scale(), spread, verdict.retry_after)
             if pause is None:
                 status = Status.FAILURE
             else:

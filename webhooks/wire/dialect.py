@@ -63,3 +63,5 @@ class Dialect:
     settings: tuple[Setting, ...] = ()
     content_type: str = "application/json"
     method: str = "POST"
+    one_endpoint: bool = False
+    """Whether the system itself knows one endpoint per account, so that a second webhook deserves a word of warning."""
