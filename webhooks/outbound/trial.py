@@ -72,7 +72,7 @@ def _claimed(webhook: Webhook, body: bytes) -> Delivery:
         )
         Body.objects.create(delivery=delivery, content=body)
         sql.run(
-            f'UPDATE {Delivery._meta.db_table} SET lease_until = {sql.now("%s")} WHERE id = %s',
+            f"UPDATE {Delivery._meta.db_table} SET lease_until = {sql.now('%s')} WHERE id = %s",
             conf.LEASE_SECONDS,
             delivery.pk,
         )
