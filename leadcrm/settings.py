@@ -72,10 +72,10 @@ for number, key in enumerate(WEBHOOK_ENCRYPTION_KEYS, start=1):
 # Applications
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "leadcrm.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -271,10 +271,11 @@ LOGGING = {
     "formatters": {"json": {"()": "leadcrm.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # Django would print its own lines next to ours.
+    # Django and gunicorn would print lines of their own.
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "gunicorn.error": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # Three lines for each task, and a task each second.
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
     },
@@ -285,7 +286,13 @@ LOGGING = {
 UNFOLD = {
     "SITE_TITLE": "leadcrm",
     "SITE_HEADER": "leadcrm",
+    "SITE_SUBHEADER": "leadcrm.site.account_name",
+    "SITE_URL": None,
     "SITE_SYMBOL": "hub",
+    "ENVIRONMENT": "leadcrm.site.environment",
+    "DASHBOARD_CALLBACK": "leadcrm.home.dashboard",
+    "STYLES": ["leadcrm.site.styles"],
+    "SCRIPTS": ["leadcrm.site.scripts"],
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
     ],
@@ -328,5 +335,10 @@ UNFOLD = {
             "important-dark": "var(--color-base-50)",
         },
     },
-    "SIDEBAR": {"show_search": True, "command_search": True, "show_all_applications": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "leadcrm.sidebar.navigation",
+    },
 }

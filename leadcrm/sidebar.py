@@ -1,0 +1,119 @@
+"""The menu: what the user may open, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.utils import timezone
+
+from leadcrm import figures
+from leadcrm.links import allowed, page
+from leads.admin.base import scope_of
+from leads.admin.display import capped
+
+BADGE_CAP = 99
+# The badge runs on every page: so long a count is good for everybody who sees the same deliveries.
+BADGE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """permission: as links.allowed takes it; setting: a switch without which the page is not there."""
+
+    title: str
+    icon: str
+    url: str
+    permission: str = ""
+    setting: str = ""
+    badge: bool = False
+
+
+MENU: Sequence[tuple[str, Sequence[Item]]] = (
+    ("", (Item("Home", "home", "index"),)),
+    (
+        "CRM",
+        (
+            Item("Leads", "contacts", "leads_lead_changelist", "leads.view_lead"),
+            Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
+            Item("Accounts", "domain", "leads_account_changelist", "superuser"),
+        ),
+    ),
+    (
+        "Integrations",
+        (
+            Item("Webhooks", "webhook", "webhooks_webhook_changelist", "webhooks.view_webhook"),
+            Item("Webhook History", "history", "webhooks_delivery_changelist", "webhooks.view_delivery", badge=True),
+            Item("Test inbox", "inbox", "webhooks_inbox", "webhooks.view_inboxrequest", setting="WEBHOOK_INBOX"),
+        ),
+    ),
+    ("Developers", (Item("API keys", "key", "leads_apikey_changelist", "leads.view_apikey"),)),
+    (
+        "Settings",
+        (
+            Item("People", "group", "leads_user_changelist", "leads.view_user"),
+            Item("Roles", "shield_person", "auth_group_changelist", "superuser"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """UNFOLD["SIDEBAR"]["navigation"]. Runs on every page, the login page aside."""
+    groups: list[dict[str, Any]] = []
+    for title, items in MENU:
+        shown = [entry for item in items if (entry := _entry(request, item))]
+        if shown:
+            groups.append({"title": title, "items": shown})
+    _mark_active(request.path, [entry for group in groups for entry in group["items"]])
+    return groups
+
+
+def may_open(request: HttpRequest, item: Item) -> str:
+    """The item's address, or '' when the page is not there or not for this user."""
+    if not allowed(request, item.permission) or (item.setting and not getattr(settings, item.setting)):
+        return ""
+    return page(item.url)
+
+
+def _entry(request: HttpRequest, item: Item) -> dict[str, Any] | None:
+    link = may_open(request, item)
+    if not link:
+        return None
+    entry: dict[str, Any] = {"title": item.title, "icon": item.icon, "link": link}
+    if item.badge and (failures := recent_failures(request)):
+        entry |= {"badge": capped(failures, BADGE_CAP), "badge_variant": "danger"}
+    return entry
+
+
+def _mark_active(path: str, entries: list[dict[str, Any]]) -> None:
+    """The item whose address is the longest beginning of the path: Unfold's own test lights up every one that fits."""
+    home = page("index")
+    fitting = [
+        entry["link"]
+        for entry in entries
+        if path == entry["link"] or (entry["link"] != home and path.startswith(entry["link"]))
+    ]
+    longest = max(fitting, key=len, default=None)
+    for entry in entries:
+        entry["active"] = entry["link"] == longest
+
+
+def recent_failures(request: HttpRequest) -> int:
+    """Deliveries of the last 24 h that ended as Failure, as far as the user sees them."""
+    scope = scope_of(request)
+    offices = "all" if scope.office_ids is None else ",".join(map(str, sorted(scope.office_ids)))
+    key = "failures-" + hashlib.sha256(f"{scope.account_id}:{offices}".encode()).hexdigest()
+    count: int | None = cache.get(key)
+    if count is None:
+        start = figures.Period.since(timezone.now() - timedelta(hours=24))
+        counted = figures.failures(scope, start)
+        count = counted.value if counted else 0
+        cache.set(key, count, BADGE_SECONDS)
+    return count
