@@ -1,0 +1,10 @@
+"""What is measured. Each group promises its figures by name and measures them on installations of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from benchmarks.groups import deliver, history, latency, save
+
+GROUPS: Mapping[str, ModuleType] = {"deliver": deliver, "save": save, "latency": latency, "history": history}

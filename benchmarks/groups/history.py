@@ -1,0 +1,4 @@
+"""history"""
+FIGURES = ()
+def measure(install, size):
+    return []

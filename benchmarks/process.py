@@ -1,0 +1,79 @@
+"""A program of ours in a process of its own: it is asked by a line of JSON and answers by one."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from tests.program import ROOT
+
+END_WITHIN = 10.0
+
+
+class Process:
+    """with Process(module, environment) as process: process.ask("name", key=value).
+
+    It has no signals of the terminal; it ends when its input does, hence also when its parent is killed.
+    """
+
+    def __init__(self, module: str, environment: Mapping[str, str], *arguments: str) -> None:
+        self.module = module
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._child.stdin and self._child.stdout
+        self._child.stdin.close()
+        try:
+            self._child.wait(0 if error else END_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child.stdout.close()
+
+    def ask(self, what: str, within: float = 120.0, **details: Any) -> Any:
+        """The answer to a question. RuntimeError when the process has died or is silent for so many seconds."""
+        assert self._child.stdin
+        self._child.stdin.write(json.dumps([what, details]) + "\n")
+        self._child.stdin.flush()
+        return self.hear(within)
+
+    def hear(self, within: float) -> Any:
+        """The next line that it says of itself."""
+        assert self._child.stdout
+        readable, _, _ = select.select([self._child.stdout], [], [], within)
+        if not readable:
+            raise RuntimeError(f"{self.module} said nothing for {within:g} s")
+        line = self._child.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.module} ended with {self._child.wait()}")
+        return json.loads(line)
+
+
+def serve(questions: Mapping[str, Callable[..., Any]]) -> None:
+    """In the process: answer until the input ends."""
+    for line in sys.stdin:
+        what, details = json.loads(line)
+        say(questions[what](**details))
+
+
+def say(something: Any) -> None:
+    sys.stdout.write(json.dumps(something) + "\n")
+    sys.stdout.flush()

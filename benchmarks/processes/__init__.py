@@ -1,0 +1,1 @@
+"""The programs that are measured, or measured against: each runs in a process of its own."""

@@ -1,0 +1,68 @@
+"""One worker process' share of the program: webhooks.outbound.deliver.run, signature and history included.
+
+Deliveries are queued by the program's own capture and outbox before the clock starts; what is timed is one run until
+the last of them is settled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import django
+from django.db import transaction
+
+from benchmarks.process import serve
+
+django.setup()
+
+from benchmarks.processes import records  # noqa: E402
+from leads.signals import Fact, happened  # noqa: E402
+from tests import factories  # noqa: E402
+from webhooks.models import Delivery, Status  # noqa: E402
+from webhooks.outbound import deliver  # noqa: E402
+from webhooks.outbound.capture import capture  # noqa: E402
+from webhooks.outbound.outbox import fan_out  # noqa: E402
+
+_facts: list[Fact] = []
+
+
+def webhook(url: str) -> None:
+    """One webhook, and a lead whose change it will hear again and again."""
+    factories.webhook(url)
+
+    def keep(sender: Any, facts: Sequence[Fact], **_: Any) -> None:
+        _facts[:] = facts
+
+    lead = records.lead()
+    happened.connect(keep)
+    lead.set("message", "Could somebody call me after five?")
+    lead.save()
+    happened.disconnect(keep)
+    deliver.run(stop=lambda: None, linger=0.0)
+
+
+def queue(count: int) -> None:
+    """Queue so many deliveries, each of another event with a body of its own."""
+    (fact,) = _facts
+    with transaction.atomic():
+        for start in range(0, count, 1000):
+            numbers = range(start, min(start + 1000, count))
+            facts = [replace(fact, version=n, snapshot={**fact.snapshot, "message": f"Call {n}"}) for n in numbers]
+            fan_out(capture(facts))
+
+
+def send(count: int) -> float:
+    """Seconds that it took to send and settle what is queued."""
+    began = time.perf_counter()
+    settled = deliver.run(stop=lambda: None, claim_for=600.0, linger=0.0)
+    seconds = time.perf_counter() - began
+    if settled != count or Delivery.objects.exclude(status=Status.SUCCESS).exists():
+        raise RuntimeError(f"{settled} of {count} deliveries were settled")
+    return seconds
+
+
+if __name__ == "__main__":
+    serve({"webhook": webhook, "queue": queue, "send": send})

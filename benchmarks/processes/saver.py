@@ -1,0 +1,112 @@
+"""Somebody who saves one lead, again and again."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import django
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from benchmarks.process import serve
+
+django.setup()
+
+from django_q.models import OrmQ  # noqa: E402
+
+from benchmarks.processes import records  # noqa: E402
+from leads.models import Lead  # noqa: E402
+from tests import factories  # noqa: E402
+from webhooks.models import Delivery, State, Status, Webhook  # noqa: E402
+
+_lead: list[Lead] = []
+_number = count(1)
+
+
+def webhooks(url: str, number: int) -> None:
+    """The lead, and so many webhooks of its account, all of which would hear it."""
+    _lead[:] = [records.lead()]
+    for index in range(number):
+        factories.webhook(url, name=f"Webhook {index}")
+
+
+def matching(number: int) -> None:
+    """So many are enabled from now on. What was queued before counts as sent, and the queue is empty."""
+    Delivery.objects.filter(status=Status.QUEUED).update(status=Status.SUCCESS, finished_at=timezone.now())
+    OrmQ.objects.all().delete()
+    enabled = list(Webhook.objects.order_by("pk").values_list("pk", flat=True)[:number])
+    Webhook.objects.update(state=State.DISABLED)
+    Webhook.objects.filter(pk__in=enabled).update(state=State.ENABLED)
+
+
+def save(times: int, bare: bool) -> list[float]:
+    """Milliseconds that each save took, the nudge after it included."""
+    return [_timed(_save_bare if bare else _save) for _ in range(times)]
+
+
+def statements(bare: bool) -> int:
+    """How many statements one save sends to the database, BEGIN and COMMIT included, and nothing after COMMIT."""
+    with _statements() as seen:
+        _timed(_save_bare if bare else _save)
+    return seen.index("COMMIT") + 1
+
+
+def save_clocked() -> list[int]:
+    """The lead's new version, and when its transaction was committed (time.monotonic_ns())."""
+    committed: list[int] = []
+    _change()
+    with transaction.atomic():
+        # The first of the transaction's callbacks: the nudge comes after it.
+        transaction.on_commit(lambda: committed.append(time.monotonic_ns()))
+        _save()
+    return [_lead[0].version, *committed]
+
+
+def _save() -> None:
+    _lead[0].save()
+
+
+def _save_bare() -> None:
+    """The same row, without change tracking, hence without facts and receivers."""
+    with transaction.atomic():
+        models.Model.save(_lead[0])
+
+
+def _timed(saved: Callable[[], None]) -> float:
+    _change()
+    began = time.perf_counter()
+    saved()
+    return (time.perf_counter() - began) * 1000
+
+
+def _change() -> None:
+    _lead[0].set("message", f"Could somebody call me? I have tried {next(_number)} times.")
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    """What SQLite itself says that it ran; lines that begin with -- are parts of another statement."""
+    connection.ensure_connection()
+    database: sqlite3.Connection = connection.connection
+    seen: list[str] = []
+    database.set_trace_callback(lambda sql: None if sql.startswith("--") else seen.append(sql.strip()))
+    try:
+        yield seen
+    finally:
+        database.set_trace_callback(None)
+
+
+if __name__ == "__main__":
+    serve(
+        {
+            "webhooks": webhooks,
+            "matching": matching,
+            "save": save,
+            "statements": statements,
+            "save_clocked": save_clocked,
+        }
+    )

@@ -1,0 +1,26 @@
+"""How much is measured. The quick form measures the same on less: its figures are rougher, its ratios the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    name: str
+    # Alternating rounds, and how long one player sends in one of them.
+    rounds: int
+    seconds: float
+    # Saves by one player in one round.
+    saves: int
+    # Saves whose way to the receiver is timed.
+    samples: int
+    # Rows of Webhook History, and how often each of its pages is asked for.
+    rows: int
+    visits: int
+
+
+FULL = Size("full", rounds=7, seconds=3.0, saves=60, samples=200, rows=1_000_000, visits=7)
+QUICK = Size("quick", rounds=5, seconds=1.0, saves=30, samples=40, rows=100_000, visits=5)
+# For the test that every promised figure is there; its values mean nothing.
+SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, samples=2, rows=3_000, visits=1)
