@@ -231,7 +231,7 @@ def _add(roots: Sequence[int], lane: Lane) -> int:
         WHERE webhook.state <> '{State.DISABLED}' AND NOT EXISTS (
             SELECT 1 FROM {_TABLE} other WHERE other.message_id = root.message_id AND other.status IN ({_OPEN})
         )
-        ORDER BY root.id
+        ORDER BY root.id {sql.lock_keep("webhook")}
         RETURNING id
         """,
         int(lane),
