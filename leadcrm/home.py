@@ -115,8 +115,9 @@ def _delivery_figures(scope: Scope, period: figures.Period) -> Iterator[Figure]:
     if rate is None:
         yield Figure("Success rate", "unknown", "", history())
     else:
-        of = f"of {'the latest ' if rate.finished.more else ''}{plural(rate.finished.value, 'delivery', 'deliveries')}"
-        yield Figure("Success rate", percent(rate.success, rate.finished.value), of, history(Status.SUCCESS))
+        yield Figure(
+            "Success rate", percent(rate.success, rate.finished.value), _of(rate.finished), history(Status.SUCCESS)
+        )
     queue = figures.queue(scope)
     if queue is None:
         yield Figure("In Queue", "unknown", "", history(Status.QUEUED))
@@ -125,6 +126,13 @@ def _delivery_figures(scope: Scope, period: figures.Period) -> Iterator[Figure]:
         yield Figure("In Queue", str(queue.waiting), note, history(Status.QUEUED), queue.oldest)
     failures = figures.failures(scope, period)
     yield Figure("Failures", "unknown" if failures is None else str(failures), "", history(Status.FAILURE))
+
+
+def _of(finished: figures.Counted) -> str:
+    if not finished.value:
+        return "Nothing was sent"
+    latest = "the latest " if finished.more else ""
+    return f"of {latest}{plural(finished.value, 'delivery', 'deliveries')}"
 
 
 def _history_query(statuses: Sequence[str]) -> dict[str, str]:

@@ -112,6 +112,7 @@
     computer: "Theme",
     light_mode: "Theme",
     dark_mode: "Theme",
+    hub: "Home",
   };
 
   function iconsOnly(element) {
@@ -163,8 +164,8 @@
         element.setAttribute("aria-haspopup", "true");
       }
     }
-    for (const element of all("a[title]:not([aria-label])", root)) {
-      if (iconsOnly(element)) element.setAttribute("aria-label", element.title);
+    for (const element of all("a[href]:not([aria-label]):has(.material-symbols-outlined)", root)) {
+      if (iconsOnly(element)) element.setAttribute("aria-label", element.title || nameOf(element));
     }
     for (const input of all("#searchbar, #search-input-command", root)) {
       if (!input.labels?.length) input.setAttribute("aria-label", input.placeholder || "Search");
