@@ -1,0 +1,78 @@
+"""`manage.py demo`: something to look at. The second run finds it done and changes nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from leads.changes import acting, unit
+from leads.models import Account, Lead, User
+from leads.signals import Actor
+from webhooks.dialects import DIALECTS
+from webhooks.inbox.address import address
+from webhooks.models import Webhook
+
+
+class Command(BaseCommand):
+    help = "Load the demo's accounts, people and leads, point its webhooks at the test inbox, and save a few leads."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if Account.objects.exists():
+            return
+        if not settings.DEMO_PASSWORD:
+            raise CommandError("DEMO_PASSWORD is not set: the demo's users would have none.")
+        if not settings.WEBHOOK_INBOX:
+            raise CommandError("WEBHOOK_INBOX is off: the demo's webhooks would have nowhere to go.")
+        with transaction.atomic():
+            call_command("loaddata", "demo", verbosity=0)
+            User.objects.update(password=make_password(settings.DEMO_PASSWORD))
+            self._bring_up_to_date()
+            for account in Account.objects.all():
+                self._add_webhook(account)
+        self._save_leads()
+
+    def _bring_up_to_date(self) -> None:
+        """The fixture's newest lead came an hour ago, whenever the demo is loaded."""
+        newest = Lead.objects.aggregate(newest=Max("created_at"))["newest"]
+        age = timezone.now() - timedelta(hours=1) - newest
+        Lead.plain("default").update(created_at=F("created_at") + age)
+
+    def _add_webhook(self, account: Account) -> None:
+        """One of LeadPro's format, with a fresh secret, to its own address of the inbox."""
+        dialect = DIALECTS["leadpro"]
+        webhook = Webhook.objects.create(
+            account=account,
+            name="LeadPro practice",
+            description="Points at the test inbox of this program.",
+            dialect=dialect.name,
+            url="",
+            events=list(dialect.events),
+            secret=dialect.new_secret(),
+            secret_since=timezone.now(),
+        )
+        webhook.url = address(webhook)
+        webhook.save()
+
+    def _save_leads(self) -> None:
+        """A few changes by people of the demo, so that the history is not empty."""
+        manager = User.objects.get(username="manager")
+        with acting(Actor("user", manager.pk, str(manager))):
+            leads = list(Lead.objects.filter(account=manager.membership.account, type__isnull=False)[:4])
+            for lead, stage in zip(leads, ("CONTACTED", "VIEWING_BOOKED", "VALUATION_BOOKED", "KEEP_IN_TOUCH"), strict=True):
+                lead.stage = stage
+                lead.status = "IN_PROGRESS"
+                lead.save()
+            with unit():
+                lead = Lead(account=manager.membership.account, office=leads[0].office, type="vendor", source="walk-in")
+                lead.title, lead.first_name, lead.last_name = "Ms", "Harriet", "Lindqvist"
+                lead.email, lead.phone = "harriet.lindqvist@example.com", "07123 456789"
+                lead.address, lead.postcode = "17 Park Square", "LS1 2NL"
+                lead.save()
