@@ -31,13 +31,14 @@ class Command(BaseCommand):
             raise CommandError("DEMO_PASSWORD is not set: the demo's users would have none.")
         if not settings.WEBHOOK_INBOX:
             raise CommandError("WEBHOOK_INBOX is off: the demo's webhooks would have nowhere to go.")
+        # All of it or nothing: a demo that was cut short would never be completed.
         with transaction.atomic():
             call_command("loaddata", "demo", verbosity=0)
             User.objects.update(password=make_password(settings.DEMO_PASSWORD))
             self._bring_up_to_date()
             for account in Account.objects.all():
                 self._add_webhook(account)
-        self._save_leads()
+            self._save_leads()
 
     def _bring_up_to_date(self) -> None:
         """The fixture's newest lead came an hour ago, whenever the demo is loaded."""
