@@ -1,4 +1,4 @@
-"""API keys, the only way to sign in to the API: a browser's session is not looked at, so no page can act for its reader."""
+"""API keys, the only way in: a browser's session is not looked at, so that no page can act for its reader."""
 
 from __future__ import annotations
 

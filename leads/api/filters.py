@@ -41,7 +41,7 @@ def _office(value: str) -> Q:
 
 
 def _phone(value: str) -> Q:
-    """As entered, or the same number written otherwise. The + of a number arrives as a space when it was not escaped."""
+    """As entered, or the same number written otherwise. A + that was not escaped arrives as a space."""
     e164, _ = read_phone(f"+{value[1:]}" if value.startswith(" ") else value)
     return Q(phone=value) if e164 is None else Q(phone=value) | Q(phone_e164=e164)
 

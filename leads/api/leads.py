@@ -41,7 +41,7 @@ class Leads(View):
     def post(self, request: Request) -> Response:
         with unit():
             lead = Lead(account=self.account)
-            store(self, lead, request.data)
+            store(self, lead, self.sent)
         return Response(wire(lead), status=201, headers={"Location": f"{request.path.rstrip('/')}/{lead.pk}"})
 
 
@@ -58,7 +58,7 @@ class OneLead(View):
     def patch(self, request: Request, pk: str) -> Response:
         with unit():
             lead = find(self, pk, lock=True)
-            store(self, lead, request.data)
+            store(self, lead, self.sent)
         return Response(wire(lead))
 
     def delete(self, request: Request, pk: str) -> Response:
@@ -73,7 +73,7 @@ class Refer(View):
     needs: ClassVar[Mapping[str, Need]] = {"POST": Need(KeyScope.LEADS_WRITE, "leads.change_lead")}
 
     def post(self, request: Request, pk: str) -> Response:
-        sent = request.data
+        sent = self.sent
         with unit():
             lead = find(self, pk)
             faults = unknown_keys(sent, ("office_id",), "a referral")
@@ -146,7 +146,7 @@ def _only_office(view: View) -> int | None:
 
 
 def wire(lead: Lead) -> dict[str, Any]:
-    """The 44 keys in the catalogue's order, null when unset; what the events of the lead carry, under LeadPro's names."""
+    """The 44 keys in the catalogue's order, null when unset: what events of the lead carry, under LeadPro's names."""
     row = {column.attname: getattr(lead, column.attname) for column in Lead._meta.concrete_fields}
     names = {"account_name": lead.account.name, "office_name": lead.office.name if lead.office else None}
     snapshot = Lead.snapshot(row | names)

@@ -39,7 +39,7 @@ class Offices(View):
             raise Problem(403, "The maker of this API key works in single offices and cannot add one.")
         with unit():
             office = Office(account=self.account)
-            store(office, request.data)
+            store(office, self.sent)
         return Response(wire(office), status=201, headers={"Location": f"{request.path.rstrip('/')}/{office.pk}"})
 
 
@@ -56,7 +56,7 @@ class OneOffice(View):
     def patch(self, request: Request, pk: str) -> Response:
         with unit():
             office = find(self, pk, lock=True)
-            store(office, request.data)
+            store(office, self.sent)
         return Response(wire(office))
 
     def delete(self, request: Request, pk: str) -> Response:
@@ -91,7 +91,7 @@ def store(office: Office, sent: Mapping[str, Any]) -> None:
         name = sent.get("name")
         fault = _fault_of_name(office, name)
         if fault is None:
-            office.name = name
+            office.name = str(name)
         else:
             faults.append(fault)
     if faults:

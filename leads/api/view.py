@@ -14,7 +14,7 @@ from leads.api.authentication import refuse_in_query
 from leads.api.errors import Fault, Problem, shown
 from leads.api.parser import check_head
 from leads.api.permissions import Need
-from leads.models import Account
+from leads.models import Account, ApiKey
 from leads.scope import Scope
 
 
@@ -32,14 +32,27 @@ class View(APIView):
             self._check_parameters(request)
             check_head(request._request)
 
-    @cached_property
-    def scope(self) -> Scope:
-        """The maker's scope within the key's account."""
-        return Scope.of(self.request.user, self.request.auth)
+    @property
+    def key(self) -> ApiKey:
+        key: Any = self.request.auth
+        assert isinstance(key, ApiKey), "authentication gives nothing else"
+        return key
 
     @property
     def account(self) -> Account:
-        return self.request.auth.account
+        return self.key.account
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The maker's scope within the key's account."""
+        return Scope.of(self.request.user, self.key)
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The body of the request, read when first asked for. Raises Problem 400."""
+        body: Any = self.request.data
+        assert isinstance(body, dict), "the parser gives objects only"
+        return body
 
     def _check_parameters(self, request: Request) -> None:
         known = self.parameters if request.method in ("GET", "HEAD") else ()

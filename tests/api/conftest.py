@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from leads import roles
 from leads.models import Account, ApiKey, Lead, Membership, Office, User
 from leads.models.apikey import Scope
 from tests import factories
+from webhooks.models import Event
 
 ALL_SCOPES = [str(scope) for scope in Scope]
 
@@ -34,6 +37,27 @@ class KeyClient(APIClient):
         if isinstance(body, bytes | str):
             return self.generic(method, path, body, **({"content_type": "application/json"} | extra))
         return getattr(self, method.lower())(path, body, format="json", **extra)
+
+
+def counts() -> tuple[int, int, int]:
+    """How many leads, offices and events are stored."""
+    return Lead.objects.count(), Office.objects.count(), Event.objects.count()
+
+
+def check_shape(response: Any, status: int, code: str, *, fields: list[str | None] | None = None) -> dict[str, Any]:
+    """The answer is an error of the one shape; gives its body."""
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/json"
+    body = json.loads(response.content)
+    assert list(body) == ["status", "code", "message", "errors", "request_id"]
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["message"]
+    assert all(list(fault) == ["field", "rule", "message"] for fault in body["errors"])
+    assert re.fullmatch("[0-9a-f]{32}", body["request_id"])
+    assert response["X-Request-ID"] == body["request_id"]
+    if fields is not None:
+        assert [fault["field"] for fault in body["errors"]] == fields
+    return body
 
 
 def member(name: str, account: Account, group: str | None, *offices: Office, **values: Any) -> User:
