@@ -131,16 +131,15 @@ def prepare_database() -> str:
 
     settings = settings_or_exit()
     import django
-    from django.core.management import CommandError, call_command, get_commands
+    from django.core.management import CommandError, call_command
     from django.db import connections
 
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
-    if "demo" in get_commands():
-        try:
-            call_command("demo")
-        except CommandError as refusal:
-            sys.exit(f"The demo cannot be loaded: {refusal}")
+    try:
+        call_command("demo")
+    except CommandError as refusal:
+        sys.exit(f"The demo cannot be loaded: {refusal}")
     connections.close_all()
     password: str = settings.DEMO_PASSWORD
     return password

@@ -66,7 +66,7 @@ def open_unit(using: str = DEFAULT_DB_ALIAS) -> Unit | None:
 
 
 class Unit:
-    """The records touched so far, in the order of their first touch, each with its row before (None: there was none)."""
+    """The records touched so far, in the order of their first touch, each with its row before (or None)."""
 
     def __init__(self, using: str) -> None:
         self.using = using

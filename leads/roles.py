@@ -1,6 +1,6 @@
 """The shipped groups and what each may do.
 
-An app states its own permissions in ROLES-like tables and grants them after each migrate. Shipped groups are whole again
+Each app states its own permissions in a table and grants them after each migrate. So the shipped groups are whole again
 after every migrate: who wants other rights makes a group of another name.
 """
 
@@ -50,7 +50,7 @@ def grant(app_label: str, table: Mapping[str, Mapping[str, Sequence[str]]], usin
 
 
 def grant_all(app_config: Any, using: str, **kwargs: Any) -> None:
-    """post_migrate of the leads app. Permissions are made by another receiver of the signal, hence called first here."""
+    """post_migrate of the leads app. Another receiver of the signal makes the permissions: hence called first here."""
     from django.contrib.auth.management import create_permissions
 
     create_permissions(app_config, verbosity=0, using=using)

@@ -1,4 +1,4 @@
-"""The few things that Django's queries cannot say, for SQLite and PostgreSQL: many rows in one statement, the database's clock.
+"""What Django's queries cannot say, for SQLite and PostgreSQL: many rows in one statement, the database's clock.
 
 Rows travel as one JSON parameter, so that a statement's cost and number do not grow with them.
 """
@@ -38,7 +38,7 @@ def as_instant(column: str) -> str:
 
 
 def rows(columns: Mapping[str, str], alias: str = "row") -> str:
-    """A FROM item that yields the objects of one JSON array parameter; columns: {name: integer, text, real or boolean}."""
+    """A FROM item that yields the objects of one JSON array; columns: {name: integer, text, real or boolean}."""
     if is_postgresql():
         typed = ", ".join(f"{name} {_POSTGRESQL[type_]}" for name, type_ in columns.items())
         return f"json_to_recordset(%s::json) AS {alias}({typed})"

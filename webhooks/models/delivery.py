@@ -78,8 +78,8 @@ class Delivery(models.Model):
             # Partial, so that claims cost the same however long the history is, and saves do not pay for it.
             models.Index(fields=["lane", "due_at", "id"], name="delivery_due", condition=Q(status="queued")),
             models.Index(fields=["lease_until"], name="delivery_lease", condition=Q(status="sending")),
-            # What is rare is listed by these, newest first; account and webhook are in them so that the rows of others need
-            # not be read.
+            # What is rare is listed by these, newest first; account and webhook are in them so that the rows of others
+            # need not be read.
             models.Index(
                 fields=["-id", "account", "webhook"],
                 name="delivery_waiting",
@@ -87,7 +87,9 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["-id", "account", "webhook"], name="delivery_holding", condition=Q(status="held")),
             models.Index(fields=["-id", "account", "webhook"], name="delivery_failure", condition=Q(status="failure")),
-            models.Index(fields=["-id", "account", "webhook"], name="delivery_cancelled", condition=Q(status="cancelled")),
+            models.Index(
+                fields=["-id", "account", "webhook"], name="delivery_cancelled", condition=Q(status="cancelled")
+            ),
             models.Index(fields=["webhook", "id"], name="delivery_held", condition=Q(status="held")),
             models.Index(
                 fields=["webhook", "-id"],

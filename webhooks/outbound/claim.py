@@ -23,8 +23,8 @@ def claim(limit: int) -> list[Claimed]:
             SELECT id FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND due_at <= {sql.now()}
             ORDER BY lane, due_at, id LIMIT %s {sql.lock_skip()}
         )
-        RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane, tries,
-            due_at
+        RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
+            tries, due_at
         """,
         conf.LEASE_SECONDS,
         limit,
@@ -45,7 +45,7 @@ def anything_due() -> bool:
 
 
 def renew(held: Iterable[Claimed]) -> set[int]:
-    """Lengthen the leases of waiting claims; returns the ids that are still ours. What is not in it must not be sent."""
+    """Lengthen the leases of waiting claims; returns the ids that are still ours: what is not in it must not leave."""
     return {
         pk
         for (pk,) in sql.run(

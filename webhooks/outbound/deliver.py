@@ -1,4 +1,4 @@
-"""Conducts the delivery: claim → compose → send → settle, with many requests in flight and no transaction open meanwhile.
+"""Conducts the delivery: claim → compose → send → settle, many requests in flight, no transaction open meanwhile.
 
 One transaction per round settles what was answered, stores the bodies that were rendered, and claims more. What was
 claimed is then composed outside of it, and sent once the next round has stored its body.

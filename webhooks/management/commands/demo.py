@@ -67,7 +67,8 @@ class Command(BaseCommand):
         manager = User.objects.get(username="manager")
         with acting(Actor("user", manager.pk, str(manager))):
             leads = list(Lead.objects.filter(account=manager.membership.account, type__isnull=False)[:4])
-            for lead, stage in zip(leads, ("CONTACTED", "VIEWING_BOOKED", "VALUATION_BOOKED", "KEEP_IN_TOUCH"), strict=True):
+            stages = ("CONTACTED", "VIEWING_BOOKED", "VALUATION_BOOKED", "KEEP_IN_TOUCH")
+            for lead, stage in zip(leads, stages, strict=True):
                 lead.stage = stage
                 lead.status = "IN_PROGRESS"
                 lead.save()
