@@ -18,7 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
@@ -265,7 +265,7 @@ def _after_spawn(**_: Any) -> None:
     """In each worker process at its start: the one moment at which a plain qcluster runs code of ours unasked."""
     try:
         tidy()
-    except DatabaseError:
+    except Exception:  # it would end the process, and the next one
         log.exception("the schedules could not be looked at")
 
 

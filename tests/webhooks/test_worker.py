@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from django_q.signing import SignedPackage
 
 from tests.program import Program, lives, on_postgresql, wait_until
 from tests.receiver import Answer, Receiver
-from webhooks.worker import keeper
+from webhooks.worker import keeper, pool
 from webhooks.worker.board import Board, new
 
 SEED = """
@@ -347,6 +348,48 @@ def test_plain_qcluster_sends_the_retry(worker: Fixture) -> None:
     worker.receiver.wait_for(2, seconds=100)
     wait_until(lambda: worker.statuses() == ["success"], 5, "the second try succeeds")
     assert worker.program.shell("from webhooks import queue; print(queue.worker_missing())").strip() == "False"
+
+
+class TestTap:
+    """Where the pool's tasks come from."""
+
+    class Broker:
+        list_key = "tested"
+
+        def __init__(self, *answers: Any) -> None:
+            self.answers = list(answers)
+
+        def dequeue(self) -> Any:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    def tap(self, board: Board, *answers: Any) -> pool._Tap:
+        return pool._Tap(self.Broker(*answers), board)
+
+    def test_what_the_clock_wants_needs_no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pool, "BROKER_PAUSE", 0)
+        board = new()
+        tap = self.tap(board, *[ConnectionError("down")] * 3)
+        for _ in range(3):
+            board.ask(1.0)
+            ((receipt, package),) = tap.dequeue() or [(1, "")]
+            assert receipt is None, "nobody acknowledges it to the broker"
+            assert SignedPackage.loads(package)["func"] == "webhooks.tasks.deliver"
+            assert tap.dequeue() is None
+
+    def test_takes_turns_with_the_broker(self) -> None:
+        board = new()
+        tap = self.tap(board, [(1, "a")], [(2, "b")])
+        taken = []
+        for _ in range(4):
+            board.ask(1.0)
+            taken += tap.dequeue() or []
+        assert [receipt for receipt, _ in taken] == [None, 1, None, 2]
+
+    def test_is_the_broker_otherwise(self) -> None:
+        assert self.tap(new()).list_key == "tested"
 
 
 class TestFault:
