@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
@@ -11,3 +13,6 @@ class LeadsConfig(AppConfig):
         from leads import roles
 
         post_migrate.connect(roles.grant_all, sender=self)
+        # Here rather than by the admin's autodiscovery: the site, and our template tags, import parts of leads.admin
+        # before there is anything to register with.
+        import_module("leads.admin.screens")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import quote
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -16,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
+from leads.admin.deletion import Deletion
 from leads.changes import unit
 from leads.fields import BY_KEY
 from leads.scope import Scope
@@ -47,6 +50,10 @@ def sentences(error: ValidationError) -> list[str]:
     ]
 
 
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
 def go_to(request: HttpRequest, url: str) -> HttpResponse:
     """The answer to a dialog: htmx goes there, and so does a browser without scripts."""
     if request.headers.get("HX-Request"):
@@ -66,6 +73,8 @@ class Admin(ModelAdmin):
     # Of an empty list: see templates/unfold/helpers/empty_results.html.
     empty_title = ""
     empty_text = ""
+    # Whether rows that were selected may be deleted together.
+    bulk_delete = False
 
     def scoped(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that the user may see. Each screen says how."""
@@ -78,8 +87,17 @@ class Admin(ModelAdmin):
         return self._as_unit(request, super().changeform_view, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method == "POST":
+            self._check_action(request)
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         return self._as_unit(request, super().changelist_view, context)
+
+    def _check_action(self, request: HttpRequest) -> None:
+        """Refuse aloud what Django would drop in silence, or stumble over."""
+        if not set(filter(None, request.POST.getlist("action"))) <= set(self.get_actions(request)):
+            raise PermissionDenied
+        if not all(_is_key(pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("A selected row is no number.")
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._as_unit(request, super().delete_view, *args, **kwargs)
@@ -95,15 +113,49 @@ class Admin(ModelAdmin):
             for message in sentences(error):
                 messages.error(request, message)
             return HttpResponseRedirect(request.get_full_path())
-        # Only now is it true, and what follows from it stored.
-        saved = getattr(request, "_saved", None)
-        if saved is not None:
-            messages.success(request, self.saved_message(request, *saved))
+        for message in getattr(request, "_tell", ()):
+            messages.success(request, message())
         return response
+
+    def tell(self, request: HttpRequest, message: Callable[[], str | SafeString]) -> None:
+        """Tell the user after COMMIT: only then is it true, and what follows from it stored."""
+        request.__dict__.setdefault("_tell", []).append(message)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         # Also for what is there but out of scope: the two must not be told apart.
         raise Http404
+
+    # Before deleting: a page that says what goes, or why it cannot.
+
+    def deletion(self, request: HttpRequest, obj: Any) -> Deletion | None:
+        """None leaves it to Django's own list of related objects."""
+        return None
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        plans = [self.deletion(request, obj) for obj in objs]
+        if None in plans:
+            return super().get_deleted_objects(objs, request)
+        names = [str(obj) for obj in objs]
+        denied = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        refused = [plan.title for plan in plans if plan is not None and not plan.possible]
+        return names, {self.opts.verbose_name_plural: len(names)}, denied, refused
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        obj = context["object"]
+        context |= {"deletion": self.deletion(request, obj), "back": self.url("change", obj), "original": obj}
+        return super().render_delete_form(request, context)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_delete(request, obj_display, obj_id)
+        self.tell(request, lambda: f"{capfirst(self.opts.verbose_name)} {obj_display} deleted.")
+        return HttpResponseRedirect(self.url("changelist"))
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        if not self.bulk_delete:
+            actions.pop("delete_selected", None)
+        return actions
 
     # After saving: one sentence of ours, then where the button said.
 
@@ -126,7 +178,7 @@ class Admin(ModelAdmin):
     def _after_save(
         self, request: HttpRequest, obj: Model, *, added: bool, stay: str | None = None
     ) -> HttpResponseRedirect:
-        request._saved = (obj, added)  # type: ignore[attr-defined]
+        self.tell(request, lambda: self.saved_message(request, obj, added))
         if "_addanother" in request.POST:
             return HttpResponseRedirect(self.url("add"))
         if "_continue" in request.POST or stay:

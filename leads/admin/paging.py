@@ -1,0 +1,30 @@
+"""Pages of a list without counting all of it."""
+
+from __future__ import annotations
+
+from django.core.paginator import Paginator
+from django.utils.functional import cached_property
+
+from leads.admin.display import capped
+
+# Who pages further than this wants a filter.
+CAP = 10_000
+
+
+class CappedPaginator(Paginator):
+    """Counts up to CAP rows and shows no pages beyond; the count then reads "10,000+"."""
+
+    template_name = "admin/leads/pagination.html"
+
+    @cached_property
+    def found(self) -> int:
+        """The rows counted: CAP + 1 stands for any more."""
+        return self.object_list.order_by()[: CAP + 1].count()
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.found, CAP)
+
+    @property
+    def words(self) -> str:
+        return capped(self.found, CAP)

@@ -1,0 +1,12 @@
+"""The CRM's screens. Importing them registers them, in place of the stock ones of the apps below."""
+
+from django.contrib import admin
+
+from leads.admin import account, apikey, lead, office, people, role
+
+__all__ = ["account", "apikey", "lead", "office", "people", "role"]
+
+# The queue's own tables: rows that only its worker understands, and may be run from. Webhook History is their screen.
+for model in list(admin.site._registry):
+    if model._meta.app_label == "django_q":
+        admin.site.unregister(model)
