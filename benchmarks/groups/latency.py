@@ -27,8 +27,9 @@ def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]
     here = install()
     with here.process("sink") as sink, here.process("saver") as saver:
         saver.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", number=1)
+        saver.ask("save_clocked")
         with here.worker():
-            sink.hear(60)  # the lead's creation, once the worker is up
+            sink.hear(60)  # what was saved before: the worker is up
             found = [_save(saver, sink) for _ in range(WARM_UP + size.samples)][WARM_UP:]
     # The hundredth part of few samples is a guess: the inclusive method stays within what was seen.
     percentiles = quantiles(found, n=100, method="inclusive")

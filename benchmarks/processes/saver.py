@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 
 import django
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.utils import timezone
 
 from benchmarks.process import serve
@@ -19,6 +17,7 @@ django.setup()
 from django_q.models import OrmQ  # noqa: E402
 
 from benchmarks.processes import records  # noqa: E402
+from benchmarks.processes.statements import statements  # noqa: E402
 from leads.models import Lead  # noqa: E402
 from tests import factories  # noqa: E402
 from webhooks.models import Delivery, State, Status, Webhook  # noqa: E402
@@ -48,9 +47,9 @@ def save(times: int, bare: bool) -> list[float]:
     return [_timed(_save_bare if bare else _save) for _ in range(times)]
 
 
-def statements(bare: bool) -> int:
+def count_statements(bare: bool) -> int:
     """How many statements one save sends to the database, BEGIN and COMMIT included, and nothing after COMMIT."""
-    with _statements() as seen:
+    with statements() as seen:
         _timed(_save_bare if bare else _save)
     return seen.index("COMMIT") + 1
 
@@ -87,26 +86,13 @@ def _change() -> None:
     _lead[0].set("message", f"Could somebody call me? I have tried {next(_number)} times.")
 
 
-@contextmanager
-def _statements() -> Iterator[list[str]]:
-    """What SQLite itself says that it ran; lines that begin with -- are parts of another statement."""
-    connection.ensure_connection()
-    database: sqlite3.Connection = connection.connection
-    seen: list[str] = []
-    database.set_trace_callback(lambda sql: None if sql.startswith("--") else seen.append(sql.strip()))
-    try:
-        yield seen
-    finally:
-        database.set_trace_callback(None)
-
-
 if __name__ == "__main__":
     serve(
         {
             "webhooks": webhooks,
             "matching": matching,
             "save": save,
-            "statements": statements,
+            "statements": count_statements,
             "save_clocked": save_clocked,
         }
     )
