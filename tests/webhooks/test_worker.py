@@ -14,6 +14,7 @@ import psutil
 import psycopg
 import pytest
 from django_q.signing import SignedPackage
+from environ import Env
 
 from tests.program import Program, lives, on_postgresql, wait_until
 from tests.receiver import Answer, Receiver
@@ -109,7 +110,10 @@ class Fixture:
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         url = self.program.environment["DATABASE_URL"]
         if on_postgresql():
-            with psycopg.connect(url, options="-c TimeZone=UTC") as server:
+            parts = Env.db_url_config(url)
+            with psycopg.connect(
+                host=parts["HOST"], user=parts["USER"], dbname=parts["NAME"], options="-c TimeZone=UTC"
+            ) as server:
                 return server.execute(sql).fetchall()
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
             return file.execute(sql).fetchall()
@@ -143,7 +147,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 @pytest.fixture
 def worker(new_program: Callable[..., Program], receiver: Receiver) -> Iterator[Fixture]:
-    fixture = Fixture(new_program(), receiver)
+    fixture = Fixture(new_program(Q_WORKERS="2"), receiver)
     yield fixture
     for process in filter(lives, fixture.everybody):
         process.kill()
