@@ -9,7 +9,12 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
+        from leads import jobs
         from webhooks import receivers, roles
+        from webhooks.outbound import replay
 
         receivers.connect()
+        jobs.declare(
+            replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting"
+        )
         post_migrate.connect(roles.grant_all, sender=self)

@@ -180,7 +180,7 @@ class Selection:
         if not self.tests:
             asked &= Q(test=False)
         if self.office_ids is not None:
-            asked &= _in_offices(self.office_ids) | Q(test=True) if self.tests else _in_offices(self.office_ids)
+            asked &= _in_offices(self.office_ids)
         words = self.words.strip()
         if words and not found:
             named = Event.objects.filter(Q(label__icontains=words) | Q(email__icontains=words), pk=OuterRef("event_id"))

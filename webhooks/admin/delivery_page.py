@@ -1,0 +1,118 @@
+"""The page of one delivery: how it stands, its tries, and the bytes of one of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from leads.admin.words import label
+from leads.admin.words import words as value_words
+from webhooks.admin import exchange, history, words
+from webhooks.models import Body, Delivery, Event
+
+# Tries, relatives: more than that of one delivery is a fault, and is cut.
+MOST_TRIES = 100
+MOST_RELATIVES = 20
+
+# Of django.contrib.admin's log, whose own flags are 1 to 3.
+VIEWED = 4
+# Looking again within so long is the same look: the page fetches itself while a delivery waits.
+ONE_LOOK = timedelta(hours=1)
+
+
+def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
+    attempts = list(delivery.attempts.order_by("-pk")[:MOST_TRIES])
+    tries = words.tried(attempts)
+    chosen = _chosen(request, tries)
+    may_see = request.user.has_perm("webhooks.view_body")
+    history.mark_leads(request, [delivery])
+    shown: dict[str, Any] = {
+        "delivery": delivery,
+        "event": delivery.event,
+        "standing": words.standing(delivery, delivery.webhook, attempts),
+        "tries": tries,
+        "most_tries": words.most_tries(delivery),
+        "chosen": chosen,
+        "system": words.system(delivery),
+        "webhook_address": _webhook_address(request, delivery),
+        "lead": words.lead(delivery),
+        "caused_by": _caused_by(delivery.event) if delivery.event else "",
+        "may_see": may_see,
+        "elsewhere": _elsewhere(delivery),
+        "same": _same(delivery),
+        "scaled": words.scaled(),
+        "refreshes": delivery.status in history.VIEWS["queued"] or delivery.status in history.VIEWS["held"],
+    }
+    if may_see:
+        body = bytes(Body.objects.filter(pk=delivery.replay_of_id or delivery.pk).values_list("content", flat=True).first() or b"")
+        shown["changes"] = _changes(delivery.event)
+        if chosen is not None:
+            shown["sent"] = exchange.sent(chosen.attempt, body)
+            shown["received"] = exchange.received(chosen.attempt)
+        elif body:
+            shown["ready"] = exchange.bytes_of(body.decode(errors="backslashreplace"), len(body))
+        if body or attempts or shown["changes"]:
+            _note(request, delivery)
+    return shown
+
+
+def _chosen(request: HttpRequest, tries: list[words.Try]) -> words.Try | None:
+    """The try that ?try= names, else the newest."""
+    wanted = request.GET.get("try", "")
+    return next((each for each in tries if str(each.place) == wanted), tries[0] if tries else None)
+
+
+def _webhook_address(request: HttpRequest, delivery: Delivery) -> str:
+    if delivery.webhook_id is None or not history.sees_webhooks(request):
+        return ""
+    return reverse("admin:webhooks_webhook_change", args=[delivery.webhook_id])
+
+
+def _caused_by(event: Event) -> str:
+    kind = {"api_key": "API key: ", "system": ""}.get(event.actor_kind, "")
+    return f"{kind}{event.actor_name}"
+
+
+def _changes(event: Event | None) -> list[tuple[str, str, str]]:
+    """(field, before, after); a new lead's fields were all unset."""
+    if event is None:
+        return []
+    changes = json.loads(event.changes)
+    return [(label(key), value_words(key, before), value_words(key, after)) for key, (before, after) in changes.items()]
+
+
+def _elsewhere(delivery: Delivery) -> list[Delivery]:
+    """The same event at other webhooks: the newest delivery to each."""
+    if delivery.event_id is None:
+        return []
+    others = Delivery.objects.filter(event=delivery.event_id).exclude(message_id=delivery.message_id).order_by("-pk")
+    newest: dict[str, Delivery] = {}
+    for other in others[: 5 * MOST_RELATIVES]:
+        newest.setdefault(other.message_id, other)
+    return sorted(newest.values(), key=lambda each: each.webhook_name.casefold())[:MOST_RELATIVES]
+
+
+def _same(delivery: Delivery) -> list[Delivery]:
+    """The other deliveries of the same bytes: what it replays, and its replays."""
+    return list(
+        Delivery.objects.filter(message_id=delivery.message_id).exclude(pk=delivery.pk).order_by("-pk")[:MOST_RELATIVES]
+    )
+
+
+def _note(request: HttpRequest, delivery: Delivery) -> None:
+    """Who has seen whose data: in the admin's log, once an hour."""
+    look = {
+        "user_id": request.user.pk,
+        "content_type": ContentType.objects.get_for_model(Delivery),
+        "object_id": str(delivery.pk),
+        "action_flag": VIEWED,
+    }
+    if not LogEntry.objects.filter(**look, action_time__gte=timezone.now() - ONE_LOOK).exists():
+        LogEntry.objects.create(**look, object_repr=str(delivery)[:200], change_message="Payload viewed.")

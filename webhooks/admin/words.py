@@ -1,0 +1,226 @@
+"""A delivery and its tries in words, for the list, its own page and the lead's page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from leads.admin.display import MISSING, ago, badge, clip, duration, plural
+from webhooks import conf
+from webhooks.dialects import DIALECTS
+from webhooks.models import Attempt, Delivery, Outcome, State, Status, Webhook
+from webhooks.wire.exchange import FailureKind
+
+NOT_SENT: SafeString = mark_safe('<span class="lc-subtle lc-small">Not sent yet</span>')
+_TEST: SafeString = mark_safe(' <span class="lc-badge tone-neutral">Test</span>')
+
+
+def state(delivery: Delivery) -> SafeString:
+    shown = badge(delivery.status, Status(delivery.status).label)
+    return shown + _TEST if delivery.test else shown
+
+
+def answer(delivery: Delivery) -> SafeString:
+    """The latest answer: its code and how long it took, or why there was none."""
+    if delivery.code is not None:
+        return code(delivery.code, delivery.duration_ms)
+    if delivery.error:
+        return error(delivery.error)
+    return MISSING
+
+
+def code(status: int, milliseconds: int | None) -> SafeString:
+    return format_html(
+        '<span class="lc-answer"><code class="lc-code {}">{}</code> <span class="lc-subtle lc-small">{}</span></span>',
+        "good" if 200 <= status < 300 else "bad",
+        status,
+        duration(milliseconds) if milliseconds is not None else "",
+    )
+
+
+def error(message: str) -> SafeString:
+    """The first words say what; the rest is in the title."""
+    return format_html(
+        '<span class="lc-clip lc-answer-error" title="{}">{}</span>', message, message.partition(". ")[0].rstrip(".")
+    )
+
+
+def tries(delivery: Delivery) -> SafeString:
+    """ "3"; "2 of 3 next in 48 s" while it waits for the next one."""
+    of = most_tries(delivery)
+    if delivery.status == Status.SENDING:
+        return format_html("{} of {}", min(delivery.tries + 1, of), of)
+    if delivery.status == Status.QUEUED and delivery.tries:
+        return format_html(
+            '{} of {} <span class="lc-subtle lc-small">next {}</span>', delivery.tries, of, next_try(delivery.due_at)
+        )
+    return format_html("{}", delivery.tries) if delivery.tries else MISSING
+
+
+def next_try(due_at: datetime) -> SafeString:
+    return ago(due_at) if due_at > timezone.now() else mark_safe("now")
+
+
+def transmitted(delivery: Delivery) -> SafeString:
+    return ago(delivery.transmitted_at) if delivery.transmitted_at else NOT_SENT
+
+
+def lead(delivery: Delivery) -> SafeString:
+    """The lead's name as it was; a link where the list found the lead (history.mark_leads)."""
+    if delivery.event is None:
+        return MISSING
+    where = getattr(delivery, "lead_address", "")
+    shown = clip(delivery.event.label)
+    return format_html('<a class="lc-link lc-plain" href="{}">{}</a>', where, shown) if where else shown
+
+
+def most_tries(delivery: Delivery) -> int:
+    dialect = DIALECTS.get(delivery.dialect)
+    return 1 if delivery.test or dialect is None else dialect.retry.tries
+
+
+def system(delivery: Delivery) -> str:
+    dialect = DIALECTS.get(delivery.dialect)
+    return dialect.label if dialect else delivery.dialect
+
+
+def scaled() -> str:
+    """A sentence for where waits are shown, '' when they are what the systems say."""
+    scale = conf.retry_scale()
+    return "" if scale == 1 else f"Waits between tries are scaled by {scale:g} (WEBHOOK_RETRY_SCALE)."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a delivery stands. tone: of an alert; strong: the state; rest: what it means and what to do."""
+
+    tone: str
+    strong: str
+    rest: str | SafeString = ""
+
+
+def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt]) -> Standing:
+    """One sentence about the state, from the newest try (attempts: newest first)."""
+    last = attempts[0] if attempts else None
+    match delivery.status:
+        case Status.SUCCESS:
+            which = "at once" if delivery.tries <= 1 else f"on try {delivery.tries}"
+            return Standing("success", f"The receiver answered {delivery.code} {which}.")
+        case Status.FAILURE:
+            return _failure(delivery, attempts)
+        case Status.HELD if webhook is not None and webhook.state == State.PAUSED:
+            return Standing(
+                "held", f"Held, because {webhook.name} is paused.", "It is sent when you resume the webhook."
+            )
+        case Status.HELD:
+            return Standing("held", "Held.", "The webhook was resumed: it is sent in a moment.")
+        case Status.CANCELLED:
+            return Standing("cancelled", *_cancelled(delivery, webhook))
+        case Status.SENDING:
+            return Standing("info", "Sending now.", _unsettled(last))
+    due = delivery.due_at > timezone.now()
+    if due and (delivery.tries or last is not None):
+        strong = format_html("In Queue: next try {}.", ago(delivery.due_at))
+    elif due:
+        strong = format_html("In Queue: it is sent {}.", ago(delivery.due_at))
+    else:
+        strong = "In Queue: due now."
+    return Standing("info", strong, _unsettled(last))
+
+
+def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:
+    more = "A test is tried once." if delivery.test else "No more tries are planned. Replay when the receiver works again."
+    used = [attempt for attempt in attempts if attempt.number]
+    if not used:
+        # Nothing was sent: worker lost, or a body that cannot be written.
+        text = delivery.error or "Not sent"
+        return Standing("failure", _sentence(text), "No more tries are planned.")
+    last = used[0]
+    alike = 0
+    for attempt in used:
+        if (attempt.code, attempt.failure) != (last.code, last.failure):
+            break
+        alike += 1
+    if last.code is not None:
+        times = f", {alike} times" if alike > 1 else ""
+        extra = "" if alike == len(used) else f" at last, after {plural(len(used) - alike, 'other try', 'other tries')}"
+        return Standing("failure", f"The receiver answered {last.code}{times}{extra}.", more)
+    if last.failure in (FailureKind.BLOCKED_ADDRESS, FailureKind.BLOCKED_URL):
+        return Standing("failure", _sentence(last.error), "Nothing was sent.")
+    times = f"{alike} times in a row." if alike > 1 else ""
+    return Standing("failure", _sentence(last.error), f"{times} {more}".strip())
+
+
+def _cancelled(delivery: Delivery, webhook: Webhook | None) -> tuple[str, str]:
+    if webhook is None:
+        return f"Cancelled, because {delivery.webhook_name} was deleted.", "It cannot be sent any more."
+    if webhook.state == State.DISABLED:
+        return f"Cancelled. {webhook.name} is disabled.", "Enable the webhook to replay it."
+    return "Cancelled.", "It is not sent; it can be replayed."
+
+
+def _unsettled(last: Attempt | None) -> str:
+    """What the latest try left open."""
+    if last is None:
+        return ""
+    if last.outcome == Outcome.INTERRUPTED:
+        return "The last try was interrupted when the worker stopped. It used no try; the same bytes go out again."
+    if last.outcome == Outcome.LOST:
+        return "Whether the last request left is not known. The same bytes go out again, under the same webhook-id."
+    if last.code is not None:
+        return f"The receiver answered {last.code} to try {last.number}."
+    return f"Try {last.number}: {last.error}"
+
+
+def _sentence(text: str) -> str:
+    text = upper_first(text)
+    return text if text.endswith(".") else text + "."
+
+
+def upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt in the list of tries. place: its number among all attempts, by which ?try= names it."""
+
+    attempt: Attempt
+    place: int
+    tone: str
+    title: str
+    took: str
+
+
+def tried(attempts: list[Attempt]) -> list[Try]:
+    """From attempts, newest first."""
+    return [
+        Try(
+            attempt,
+            len(attempts) - index,
+            _tone(attempt),
+            f"{attempt.number}. {outcome(attempt)}" if attempt.number else outcome(attempt),
+            duration(attempt.duration_ms) if attempt.duration_ms is not None else "",
+        )
+        for index, attempt in enumerate(attempts)
+    ]
+
+
+def outcome(attempt: Attempt) -> str:
+    """ "500 Internal Server Error", "Timed out", "Interrupted", "Outcome unknown"."""
+    if attempt.code is not None:
+        return f"{attempt.code} {attempt.reason}".strip()
+    if attempt.failure in list(FailureKind):
+        return upper_first(FailureKind(attempt.failure).words)
+    return Outcome(attempt.outcome).label
+
+
+def _tone(attempt: Attempt) -> str:
+    if attempt.code is not None:
+        return "success" if 200 <= attempt.code < 300 else "failure"
+    return "failure" if attempt.outcome == Outcome.FAILED else "cancelled"
+
