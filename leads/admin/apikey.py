@@ -19,7 +19,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from leads.admin.base import Admin, go_to, scope_of
+from leads.admin.base import Admin, go_to, is_key, scope_of
 from leads.admin.display import ago, badge, clip, mono
 from leads.models import Account, ApiKey
 from leads.models.apikey import NEEDS, Scope
@@ -88,7 +88,7 @@ class RevokeForm(BaseDialogForm):
     def __init__(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
         pk = str(object_id)
-        key = visible(request).filter(pk=int(pk)).first() if pk.isascii() and pk.isdigit() else None
+        key = visible(request).filter(pk=int(pk)).first() if is_key(pk) else None
         if key is None:
             raise Http404
         self.key: ApiKey = key

@@ -17,8 +17,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from leads.admin.deletion import Deletion
+from leads.admin.paging import QuietChangeList
 from leads.changes import unit
 from leads.fields import BY_KEY
 from leads.scope import Scope
@@ -50,7 +52,8 @@ def sentences(error: ValidationError) -> list[str]:
     ]
 
 
-def _is_key(text: str) -> bool:
+def is_key(text: str) -> bool:
+    """Whether this can be a row's key: more digits than the database has room for are an error there."""
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
@@ -76,6 +79,9 @@ class Admin(ModelAdmin):
     # Whether rows that were selected may be deleted together.
     bulk_delete = False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QuietChangeList
+
     def scoped(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that the user may see. Each screen says how."""
         raise NotImplementedError
@@ -96,7 +102,7 @@ class Admin(ModelAdmin):
         """Refuse aloud what Django would drop in silence, or stumble over."""
         if not set(filter(None, request.POST.getlist("action"))) <= set(self.get_actions(request)):
             raise PermissionDenied
-        if not all(_is_key(pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        if not all(is_key(pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("A selected row is no number.")
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -156,6 +162,9 @@ class Admin(ModelAdmin):
         if not self.bulk_delete:
             actions.pop("delete_selected", None)
         return actions
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        return super().render_change_form(request, {"show_save_and_add_another": False, **context}, **kwargs)
 
     # After saving: one sentence of ours, then where the button said.
 

@@ -114,7 +114,12 @@ class LeadAdmin(Admin):
 
     @display(description="Callable")
     def callable_dot(self, lead: Lead) -> SafeString:
-        return format_html("{} Yes", dot("success")) if lead.callable else MISSING
+        if not lead.callable:
+            return MISSING
+        # On a phone no head of a column says what "Yes" means.
+        return format_html(
+            '{} <span class="lc-hide-phone">Yes</span><span class="lc-only-phone">Callable</span>', dot("success")
+        )
 
     @display(description="Created", ordering="created_at")
     def created(self, lead: Lead) -> SafeString:
@@ -306,7 +311,7 @@ class LeadAdmin(Admin):
         return None
 
     def _confirmed(self, request: HttpRequest, choices: Sequence[tuple[Any, str]]) -> str | None:
-        """The choice made on the page that asked; None when the page has not been shown, or nothing was chosen there."""
+        """The choice made on the page that asked; None when it was not asked yet, or nothing was chosen there."""
         chosen = request.POST.get("chosen", "")
         return chosen if chosen in {str(code) for code, _ in choices} else None
 
@@ -342,8 +347,9 @@ class LeadAdmin(Admin):
 
     def deletion(self, request: HttpRequest, lead: Lead) -> Deletion:
         children = lead.children.count()
+        belong, stay = ("belongs", "stays") if children == 1 else ("belong", "stay")
         told = "Webhooks that listen to lead.deleted are told. What was sent before stays in Webhook History."
-        losing = f" {plural(children, 'lead')} that belong to it stay, without a parent." if children else ""
+        losing = f" {plural(children, 'lead')} that {belong} to it {stay}, without a parent." if children else ""
         return Deletion(f"Delete {lead}?", f"The lead is removed for good. {told}{losing}")
 
 

@@ -20,7 +20,7 @@ from unfold.widgets import (
 
 from leads import fields, validation
 from leads.admin import slots
-from leads.admin.base import sentence
+from leads.admin.base import is_key, sentence
 from leads.admin.rows import CODECS, RowsField, read_number, show_number
 from leads.admin.words import label, words
 from leads.fields import BY_KEY, Field
@@ -101,8 +101,8 @@ class ParentWidget(AutocompleteSelect):
         super().__init__(Lead._meta.get_field("parent"), admin.site)
 
     def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> Any:
-        # What is no number cannot be looked up to be shown as selected.
-        return super().optgroups(name, [one for one in value if str(one).isascii() and str(one).isdigit()], attrs)
+        # What is no key cannot be looked up to be shown as selected.
+        return super().optgroups(name, [one for one in value if is_key(str(one))], attrs)
 
 
 class AccountOffice(Reference):

@@ -1,9 +1,11 @@
-"""Pages of a list without counting all of it."""
+"""Pages of a list without counting all of it, and what the list says of its count."""
 
 from __future__ import annotations
 
 from django.core.paginator import Paginator
+from django.http import HttpRequest
 from django.utils.functional import cached_property
+from unfold.views import ChangeList
 
 from leads.admin.display import capped
 
@@ -28,3 +30,13 @@ class CappedPaginator(Paginator):
     @property
     def words(self) -> str:
         return capped(self.found, CAP)
+
+
+class QuietChangeList(ChangeList):
+    """The head says how many were found only where something was searched for, and the number is exact."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        exact = getattr(self.paginator, "found", self.result_count) == self.result_count
+        if not (exact and (self.query or self.has_active_filters)):
+            self.full_result_count = self.result_count

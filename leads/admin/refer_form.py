@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from leads.admin.base import scope_of
+from leads.admin.base import is_key, scope_of
 from leads.models import Lead
 from leads.refer import offices_for
 
@@ -22,9 +22,7 @@ class ReferForm(BaseDialogForm):
     def __init__(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
         key = str(object_id)
-        found = (
-            scope_of(request).leads().filter(pk=int(key)) if key.isascii() and key.isdigit() else Lead.objects.none()
-        )
+        found = scope_of(request).leads().filter(pk=int(key)) if is_key(key) else Lead.objects.none()
         lead = found.select_related("office").first()
         if lead is None:
             raise Http404

@@ -42,8 +42,8 @@ class RoleAdmin(GroupAdmin, Admin):
         described = {}
         if obj is not None and obj.name in _SHIPPED:
             described = {
-                "description": "A shipped role gets its rights back with every update. For other rights, make a role of "
-                "your own."
+                "description": "A shipped role gets its rights back with every update. "
+                "For other rights, make a role of your own."
             }
         return [(None, {"fields": ("name", "permissions"), **described})]
 

@@ -1,8 +1,8 @@
 """Lists and objects of a lead as rows of plain inputs: what staff edit where the API takes JSON.
 
-Every column of a row is one input; the inputs of a column share a name and come in the order of the rows, so rows can be
-added and removed without renumbering (static/leadcrm/rows.js), and without a script there is one spare row. A row that
-is left empty is no row. What an input cannot show (an offset, a key beside "hours") stays as it is stored until
+Every column of a row is one input; the inputs of a column share a name and come in the order of the rows, so rows can
+be added and removed without renumbering (static/leadcrm/rows.js), and without a script there is one spare row. A row
+that is left empty is no row. What an input cannot show (an offset, a key beside "hours") stays as it is stored until
 somebody changes that very row.
 """
 

@@ -55,16 +55,16 @@ def register_panel(maker: PanelMaker) -> PanelMaker:
 
 
 def register_note(note: Note) -> Note:
-    """note(request, lead, version before) adds a sentence to the message after a save; 0 is a new lead's version before.
+    """note(request, lead, version before) adds a sentence to the message after a save; it is asked after COMMIT.
 
-    It is asked after COMMIT.
+    0 is the version before of a new lead.
     """
     _notes.append(note)
     return note
 
 
 def register_history(history: History) -> History:
-    """history(lead, version) tells the steps after that version, oldest first: who was quicker, when two people save."""
+    """history(lead, version) tells the steps after that version, oldest first, to somebody who saves over them."""
     _histories.append(history)
     return history
 
