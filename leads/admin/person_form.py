@@ -114,18 +114,19 @@ class PersonForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        data.setdefault("role", "")
+        # What was refused is not in the data any more.
+        role = data.get("role") or ""
         account_id = self._account_id(data)
         if account_id is None:
             if not data.get("is_superuser"):
                 self.add_error("account", "Account must be chosen for everybody but a superuser.")
-            elif data.get("role") or data.get("offices"):
+            elif role or data.get("offices"):
                 self.add_error("account", "Account must be chosen for somebody with a role or offices.")
-        elif not data["role"] and not data.get("is_superuser"):
+        elif not role and "role" not in self.errors and not data.get("is_superuser"):
             self.add_error("role", "Role must be chosen.")
         if any(office.account_id != account_id for office in data.get("offices") or ()):
             self.add_error("offices", "Offices must belong to the account.")
-        elif data["role"] == roles.STAFF and "offices" in data and not data["offices"]:
+        elif role == roles.STAFF and "offices" in data and not data["offices"]:
             self.add_error("offices", "Offices must be at least one for Staff: they see nothing else.")
         self._check_own_way_out(data, account_id)
         return data
@@ -142,11 +143,11 @@ class PersonForm(forms.ModelForm):
             self.add_error("is_active", "Active must stay on: you would sign yourself out for good.")
         if self.writer.is_superuser or self.instance.pk is None or account_id is None:
             return
-        stays = data["role"] == roles.MANAGER and data.get("is_active")
+        stays = data.get("role") == roles.MANAGER and data.get("is_active")
         if stays or not is_manager(User.objects.get(pk=self.instance.pk), account_id):
             return
         if not managers(account_id).exclude(pk=self.instance.pk).exists():
-            name = "role" if data["role"] != roles.MANAGER else "is_active"
+            name = "role" if data.get("role") != roles.MANAGER else "is_active"
             said = f"{self.instance} is the last active manager. Make somebody else a manager first."
             self.add_error(name, ValidationError(said, code="last_manager"))
 

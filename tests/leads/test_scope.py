@@ -1,0 +1,156 @@
+"""Who sees and writes which records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Group
+
+from leads import roles
+from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.scope import Scope, is_manager, managers
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def user(name: str, role: str = "", account: Account | None = None, *offices: Office, **values: Any) -> User:
+    made = User.objects.create_user(name, **values)
+    if role:
+        made.groups.add(Group.objects.get(name=role))
+    if account is not None:
+        Membership.objects.create(user=made, account=account).offices.set(offices)
+    return made
+
+
+@pytest.fixture
+def world() -> dict[str, Any]:
+    north, harbour = factories.account(), factories.account("Harbour Lets")
+    leeds, york = factories.office("Leeds Central"), factories.office("York Minster Gate")
+    whitby = factories.office("Whitby Quayside", account=harbour)
+    return {
+        "north": north,
+        "harbour": harbour,
+        "leeds": leeds,
+        "york": york,
+        "whitby": whitby,
+        "in_leeds": factories.lead(office=leeds),
+        "in_york": factories.lead(office=york),
+        "nowhere": factories.lead(),
+        "in_whitby": factories.lead(account=harbour, office=whitby),
+    }
+
+
+def names(world: dict[str, Any], rows: Any) -> set[str]:
+    return {name for name, value in world.items() if value in set(rows)}
+
+
+def test_staff_see_their_offices(world):
+    scope = Scope.of(user("staff", roles.STAFF, world["north"], world["leeds"]))
+    assert names(world, scope.leads()) == {"in_leeds"}
+    assert names(world, scope.offices()) == {"leeds"}
+    assert names(world, scope.accounts()) == {"north"}
+    assert [*scope.users()] == []
+    assert not scope.whole_account
+
+
+@pytest.mark.parametrize("role", [roles.MANAGER, roles.AUDITOR])
+def test_managers_and_auditors_see_their_account(world, role):
+    manager = user("manager", role, world["north"])
+    user("stranger", roles.STAFF, world["harbour"])
+    scope = Scope.of(manager)
+    assert names(world, scope.leads()) == {"in_leeds", "in_york", "nowhere"}
+    assert names(world, scope.offices()) == {"leeds", "york"}
+    assert [*scope.users()] == [manager]
+    assert scope.whole_account
+    assert not scope.every_account
+
+
+def test_superusers_see_everything(world):
+    scope = Scope.of(user("root", is_superuser=True))
+    assert names(world, scope.leads()) == {"in_leeds", "in_york", "nowhere", "in_whitby"}
+    assert names(world, scope.accounts()) == {"north", "harbour"}
+    assert scope.every_account
+
+
+def test_somebody_of_no_account_and_somebody_inactive_see_nothing(world):
+    nobodies = [user("alone", roles.MANAGER), user("gone", roles.MANAGER, world["north"], is_active=False)]
+    for scope in map(Scope.of, [*nobodies, AnonymousUser()]):
+        assert not scope.leads().exists()
+        assert not scope.offices().exists()
+        assert not scope.accounts().exists()
+        assert not scope.users().exists()
+
+
+def test_an_office_of_another_account_gives_nothing(world):
+    scope = Scope.of(user("staff", roles.STAFF, world["north"], world["whitby"]))
+    assert not scope.leads().exists()
+    assert not scope.offices().exists()
+
+
+def test_a_key_reaches_no_further_than_its_account_and_its_maker(world):
+    root = user("root", is_superuser=True)
+    key = ApiKey(account=world["harbour"], user=root, name="k")
+    assert names(world, Scope.of(root, key).leads()) == {"in_whitby"}
+    manager = user("manager", roles.MANAGER, world["north"])
+    assert not Scope.of(manager, ApiKey(account=world["harbour"], user=manager)).leads().exists()
+    assert Scope.of(manager, ApiKey(account=world["north"], user=manager)).leads().count() == 3
+
+
+def rules(scope: Scope, world: dict[str, Any], values: Any, before: Any = None, lead: Lead | None = None) -> list[Any]:
+    found = scope.judge(world["north"].pk, values, before, lead.pk if lead else None)
+    return [(violation.field, violation.rule) for violation in found]
+
+
+def test_the_office_of_a_lead_is_one_of_the_writers(world):
+    staff = Scope.of(user("staff", roles.STAFF, world["north"], world["leeds"]))
+    manager = Scope.of(user("manager", roles.MANAGER, world["north"]))
+    leeds, york, whitby = (world[name].pk for name in ("leeds", "york", "whitby"))
+    assert rules(staff, world, {"office_id": leeds}) == []
+    assert rules(staff, world, {"office_id": None}) == [("office_id", "office_required")]
+    assert rules(staff, world, {"office_id": york}) == [("office_id", "reference")]
+    assert rules(manager, world, {"office_id": None}) == []
+    assert rules(manager, world, {"office_id": york}) == []
+    for office_id in (whitby, 999999, 10**30, "1", True):
+        assert rules(manager, world, {"office_id": office_id}) == [("office_id", "reference")], office_id
+
+
+def test_the_parent_of_a_lead_is_in_reach_and_makes_no_ring(world):
+    staff = Scope.of(user("staff", roles.STAFF, world["north"], world["leeds"]))
+    here = {"office_id": world["leeds"].pk}
+    lead = world["in_leeds"]
+    child = factories.lead(office=world["leeds"], parent_id=lead.pk)
+    grandchild = factories.lead(office=world["leeds"], parent_id=child.pk)
+    assert rules(staff, world, here | {"parent_id": lead.pk}) == []
+    for name in ("in_york", "nowhere", "in_whitby"):
+        assert rules(staff, world, here | {"parent_id": world[name].pk}) == [("parent_id", "reference")]
+    for parent in (lead, child, grandchild):
+        assert rules(staff, world, here | {"parent_id": parent.pk}, {}, lead) == [("parent_id", "cycle")]
+
+
+def test_a_reference_that_is_left_alone_is_not_judged(world):
+    staff = Scope.of(user("staff", roles.STAFF, world["north"], world["leeds"]))
+    kept = {"office_id": world["york"].pk, "parent_id": world["in_york"].pk}
+    assert rules(staff, world, kept, kept, world["in_leeds"]) == []
+
+
+def test_a_ring_that_is_there_already_ends_the_search(world):
+    first, second = world["in_leeds"], world["in_york"]
+    Lead.plain("default").filter(pk=first.pk).update(parent=second)
+    Lead.plain("default").filter(pk=second.pk).update(parent=first)
+    manager = Scope.of(user("manager", roles.MANAGER, world["north"]))
+    assert rules(manager, world, {"parent_id": first.pk}, {}, world["nowhere"]) == []
+
+
+def test_a_manager_is_an_active_user_of_the_group_and_the_account(world):
+    north, harbour = world["north"], world["harbour"]
+    manager = user("manager", roles.MANAGER, north)
+    user("staff", roles.STAFF, north)
+    user("away", roles.MANAGER, north, is_active=False)
+    elsewhere = user("elsewhere", roles.MANAGER, harbour)
+    assert [*managers(north.pk)] == [manager]
+    assert [is_manager(manager, account.pk) for account in (north, harbour)] == [True, False]
+    assert [is_manager(elsewhere, account.pk) for account in (north, harbour)] == [False, True]
+    assert not is_manager(User.objects.get(username="away"), north.pk)
+    assert not is_manager(user("root", is_superuser=True), north.pk)
