@@ -21,8 +21,6 @@ def answers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
             return get_response(request)
         # Ours, not the caller's: what stands in logs must not come from outside.
         request.id = uuid.uuid4().hex  # type: ignore[attr-defined]
-        # Text of the API is UTF-8. A charset of the caller's would be used on the query string as well.
-        request.encoding = "utf-8"
         response = get_response(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             response = _shaped(response.status_code, request)

@@ -89,6 +89,8 @@ def store(office: Office, sent: Mapping[str, Any]) -> None:
     faults = unknown_keys(sent, KEYS, "an office")
     if "name" in sent or office.pk is None:
         name = sent.get("name")
+        # As the admin's form takes it.
+        name = name.strip() if isinstance(name, str) else name
         fault = _fault_of_name(office, name)
         if fault is None:
             office.name = str(name)
@@ -100,7 +102,7 @@ def store(office: Office, sent: Mapping[str, Any]) -> None:
 
 
 def _fault_of_name(office: Office, name: Any) -> Fault | None:
-    if name is None or (isinstance(name, str) and not name.strip()):
+    if name is None or name == "":
         return Fault("name", "required", "is required")
     for code in validation.RULES_OF_KIND[_NAME.kind]:
         rule = validation.RULES[code].value

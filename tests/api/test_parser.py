@@ -6,11 +6,17 @@ import json
 import time
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from rest_framework.test import APIRequestFactory
 
+from leadcrm import wsgi
 from leads.api.parser import DEEPEST, LARGEST_BODY
 from tests.api.conftest import VENDOR, KeyClient, World, check_shape, counts
 
 LEADS = "/api/v1/leads"
+
+# Seconds of processor time: half a second here, for the worst, with room for a machine that others keep busy.
+LONGEST = 2
 
 
 def nested(depth: int) -> bytes:
@@ -85,12 +91,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_bodies_are_a_400_within_a_second(manager: KeyClient, world: World, name: str):
+def test_malformed_bodies_are_a_400_without_delay(manager: KeyClient, world: World, name: str):
     before = counts()
     for method, path in (("POST", LEADS), ("PATCH", f"{LEADS}/{world.lead_a.pk}"), ("POST", "/api/v1/offices")):
         started = time.thread_time()
         body = check_shape(manager.send(method, path, MALFORMED[name]), 400, "malformed")
-        assert time.thread_time() - started < 1
+        assert time.thread_time() - started < LONGEST
         assert len(body["message"]) < 300
     assert counts() == before
     assert manager.get(f"{LEADS}/{world.lead_a.pk}").json()["first_name"] == "Olivia"
@@ -159,9 +165,28 @@ def test_content_types_that_are_taken(manager: KeyClient, content_type: str):
     assert manager.send("POST", LEADS, json.dumps(VENDOR), content_type=content_type).status_code == 201
 
 
-def test_an_odd_charset_does_not_reach_the_query_string(manager: KeyClient):
-    response = manager.get(f"{LEADS}?source=caf%C3%A9", CONTENT_TYPE="application/json; charset=rot13")
-    assert response.status_code == 200
+@pytest.mark.parametrize(
+    "content_type, taken",
+    [
+        ("application/json", True),
+        ("application/json; charset=utf-8", True),
+        ('application/json; charset="UTF8"; x=y', True),
+        ("multipart/form-data; boundary=x", True),
+        ("", True),
+        (";;;=", True),
+        *((f"application/json; charset={name}", False) for name in ("rot13", "hex", "idna", "punycode", "utf-16", "x")),
+        ("application/json; charset*=utf-8''rot13", False),
+        ("application/json; x*=bogus'en'y", False),
+    ],
+)
+def test_an_odd_charset_does_not_reach_django(monkeypatch, content_type: str, taken: bool):
+    """It reads the query string by the charset of the body, and some break it before any view is asked."""
+    requests = []
+    monkeypatch.setattr(wsgi, "django", lambda environ, start_response: requests.append(WSGIRequest(environ)) or [])
+    environ = APIRequestFactory().get(f"{LEADS}?source=caf%C3%A9").environ
+    wsgi.application(environ | {"CONTENT_TYPE": content_type}, lambda status, headers: None)
+    assert requests[0].GET["source"] == "café"
+    assert requests[0].META["CONTENT_TYPE"] == (content_type if taken else "application/octet-stream")
 
 
 def test_a_body_above_the_limit_is_a_413(manager: KeyClient):
@@ -181,17 +206,17 @@ WIDE = {
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_wide_bodies_are_answered_within_a_second(manager: KeyClient, name: str):
+def test_wide_bodies_are_answered_without_delay(manager: KeyClient, name: str):
     started = time.thread_time()
     check_shape(manager.send("POST", LEADS, b'{"meta": [' + WIDE[name][:-1] + b"]}"), 400, "invalid")
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < LONGEST
 
 
 @pytest.mark.parametrize("count", [10_000, 100_000])
 def test_many_keys(manager: KeyClient, count: int):
     started = time.thread_time()
     response = manager.send("POST", LEADS, json.dumps(VENDOR | {f"key {number}": 1 for number in range(count)}))
-    assert time.thread_time() - started < 2
+    assert time.thread_time() - started < LONGEST
     assert len(check_shape(response, 400, "invalid")["errors"]) == count
 
 
