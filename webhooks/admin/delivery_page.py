@@ -43,7 +43,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "system": words.system(delivery),
         "webhook_address": _webhook_address(request, delivery),
         "lead": words.lead(delivery),
-        "caused_by": _caused_by(delivery.event) if delivery.event else "",
+        "caused_by": caused_by(delivery.event) if delivery.event else "",
         "may_see": may_see,
         "elsewhere": _elsewhere(delivery),
         "same": _same(delivery),
@@ -75,7 +75,7 @@ def _webhook_address(request: HttpRequest, delivery: Delivery) -> str:
     return reverse("admin:webhooks_webhook_change", args=[delivery.webhook_id])
 
 
-def _caused_by(event: Event) -> str:
+def caused_by(event: Event) -> str:
     kind = {"api_key": "API key: ", "system": ""}.get(event.actor_kind, "")
     return f"{kind}{event.actor_name}"
 

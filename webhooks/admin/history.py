@@ -18,7 +18,7 @@ from unfold.contrib.filters.forms import RangeDateTimeForm
 from unfold.views import ChangeList
 
 from leads.admin.base import scope_of
-from leads.admin.display import absolute, capped
+from leads.admin.display import absolute
 from leads.models import Lead
 from webhooks.admin import keyset
 from webhooks.admin.words import upper_first
@@ -340,11 +340,13 @@ class HistoryList(ChangeList):
         self.narrowed = selection != visible(request)
         self.result_list = rows(request, self.page.ids)
         self.result_count = len(self.result_list)
-        self.full_result_count = None
+        # Equal, so that nothing is said about a number of results: nobody counted them.
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = True
         self.can_show_all = False
-        self.multi_page = self.page.newer is not None or self.page.older is not None
+        # Of numbered pages.
+        self.multi_page = False
         self.paginator = Pages()
 
     def newer_address(self) -> str:
@@ -390,10 +392,9 @@ def views(request: HttpRequest) -> list[dict[str, Any]]:
     chosen = request.GET.getlist("status")
     everything = visible(request)
     shown = [{"title": "All", "address": address(), "count": "", "active": not chosen}]
-    for view in ("failure", "queued", "held", "success"):
-        total, more = keyset.count(everything.narrowed(statuses=tuple(VIEWS[view])).parts(), COUNT_CAP)
-        count = f"{total:,}+" if more else capped(total, COUNT_CAP)
-        shown.append(
-            {"title": LABELS[view], "address": address(status=view), "count": count, "active": chosen == [view]}
-        )
+    counted = ("failure", "queued", "held", "success")
+    sets = [everything.narrowed(statuses=tuple(VIEWS[view])).parts() for view in counted]
+    for view, (total, more) in zip(counted, keyset.counts(sets, COUNT_CAP), strict=True):
+        count = f"{total:,}+" if more else f"{total:,}"
+        shown.append({"title": LABELS[view], "address": address(status=view), "count": count, "active": chosen == [view]})
     return shown

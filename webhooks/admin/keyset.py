@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import QuerySet
+from django.core.exceptions import EmptyResultSet
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
+from webhooks import sql
 from webhooks.models import Delivery
 from webhooks.outbound.selection import Part
 
@@ -58,19 +62,36 @@ def before(parts: Sequence[Part], pk: int, size: int = PER_PAGE) -> Page:
     return Page(tuple(reversed(found)), newer=newer, older=found[0] if found else pk + 1)
 
 
-def count(parts: Sequence[Part], cap: int) -> tuple[int, bool]:
-    """(how many, whether there may be more): at most `cap`, and none that would have to be looked for further."""
-    total, more = 0, False
-    for part in parts:
-        rows = part.rows.order_by("-pk")
+def counts(sets: Sequence[Sequence[Part]], cap: int) -> list[tuple[int, bool]]:
+    """Of each set: (how many, whether there may be more), in one statement.
+
+    At most `cap`, and none that would have to be looked for further than a page looks.
+    """
+    columns: list[str] = []
+    parameters: list[Any] = []
+    for part in (part for parts in sets for part in parts):
+        rows = part.rows.order_by("-pk").values("pk")
+        found = part.all().order_by("-pk").values("pk")
         if part.walks:
-            edge = rows.values_list("pk", flat=True)[READ : READ + 1].first()
-            rows = part.all().order_by("-pk")
-            if edge is not None:
-                more = True
-                rows = rows.filter(pk__gt=edge)
-        total += rows.values("pk")[: cap + 1].count()
-    return min(total, cap), more or total > cap
+            edge = rows[READ : READ + 1]
+            found = found.filter(pk__gt=Coalesce(Subquery(edge), 0))
+        else:
+            edge = rows.none()
+        for query in (found[: cap + 1], edge):
+            try:
+                statement, values = query.query.sql_with_params()
+            except EmptyResultSet:
+                columns.append("0")
+                continue
+            columns.append(f"(SELECT count(*) FROM ({statement}) AS counted)")
+            parameters += values
+    numbers = iter(sql.run(f"SELECT {', '.join(columns)}", *parameters)[0])
+    answers = []
+    for parts in sets:
+        pairs = [(next(numbers), next(numbers)) for _ in parts]
+        total = sum(found for found, _ in pairs)
+        answers.append((min(total, cap), total > cap or any(edge for _, edge in pairs)))
+    return answers
 
 
 def _down(parts: Sequence[Part], pk: int | None, size: int) -> Page:

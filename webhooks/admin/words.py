@@ -16,12 +16,12 @@ from webhooks.models import Attempt, Delivery, Outcome, State, Status, Webhook
 from webhooks.wire.exchange import FailureKind
 
 NOT_SENT: SafeString = mark_safe('<span class="lc-subtle lc-small">Not sent yet</span>')
-_TEST: SafeString = mark_safe(' <span class="lc-badge tone-neutral">Test</span>')
+_TEST: SafeString = mark_safe('<span class="lc-badge tone-neutral">Test</span>')
 
 
 def state(delivery: Delivery) -> SafeString:
     shown = badge(delivery.status, Status(delivery.status).label)
-    return shown + _TEST if delivery.test else shown
+    return format_html('<span class="lc-state">{}{}</span>', shown, _TEST) if delivery.test else shown
 
 
 def answer(delivery: Delivery) -> SafeString:

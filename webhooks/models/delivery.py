@@ -69,7 +69,7 @@ class Delivery(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name_plural = "Webhook History"
         permissions = [("replay_delivery", "Can replay delivery"), ("cancel_delivery", "Can cancel delivery")]
         indexes = [
             models.Index(fields=["account", "-id"], name="delivery_account"),

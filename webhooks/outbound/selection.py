@@ -94,25 +94,42 @@ class Selection:
 
     def parts(self) -> list[Part]:
         """The set in parts that may overlap: their order by id is cheap, whatever the table holds."""
+        within = self._within()
+        return [Part(part.rows.filter(within), part.asked) for part in self._parts()]
+
+    def _parts(self) -> list[Part]:
         words = self.words.strip()
         if self.ids is not None:
-            return [self._few(self._elsewhere().filter(pk__in=self.ids))]
+            return [self._few(pk__in=self.ids)]
         if _MESSAGE_ID.fullmatch(words):
-            return [self._few(self._elsewhere().filter(message_id=words), found=True)]
+            return [self._few(found=True, message_id=words)]
         if self.lead_id is not None:
-            return [self._few(self._elsewhere().filter(event__in=_events_of([self.lead_id])))]
-        parts = [Part(self._bounded(rows), asked & self._asked()) for rows, asked in self._by_status()]
+            return [self._few(event__in=_events_of([self.lead_id]))]
+        parts = [Part(rows, asked & self._asked()) for rows, asked in self._by_status()]
         leads = self._leads_with(words) if words else []
         if leads:
-            parts.append(self._few(self._elsewhere().filter(event__in=_events_of(leads)), found=True))
+            parts.append(self._few(found=True, event__in=_events_of(leads)))
         return parts
 
-    def _few(self, rows: QuerySet[Delivery], found: bool = False) -> Part:
+    def _few(self, found: bool = False, **condition: Any) -> Part:
         """A part that is small by itself: nothing has to be walked."""
         asked = self._asked(found) & self._of_webhook()
         if self.statuses:
             asked &= Q(status__in=self.statuses)
-        return Part(self._bounded(rows).filter(asked), Q())
+        return Part(self._elsewhere().filter(asked, **condition), Q())
+
+    def _within(self) -> Q:
+        """Between which ids the set lies."""
+        within = Q()
+        if self.through is not None:
+            within &= Q(pk__lte=self.through)
+        if self.replays_after is not None:
+            within &= Q(pk__gt=self.replays_after)
+        if self.sent_to is not None:
+            # Nothing is sent before it is made.
+            made = Delivery.objects.filter(created_at__lte=self.sent_to + _SKEW).order_by("-created_at")
+            within &= Q(pk__lte=made.values_list("pk", flat=True).first() or 0)
+        return within
 
     # Which index to follow.
 
@@ -146,18 +163,6 @@ class Selection:
         return rows if self.account_id is None else rows.filter(Exact(_unindexed("account_id"), self.account_id))
 
     # What is asked of each row.
-
-    def _bounded(self, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """Without what is too new or too old to be in the set."""
-        if self.through is not None:
-            rows = rows.filter(pk__lte=self.through)
-        if self.replays_after is not None:
-            rows = rows.filter(pk__gt=self.replays_after)
-        if self.sent_to is not None:
-            # Nothing is sent before it is made.
-            made = Delivery.objects.filter(created_at__lte=self.sent_to + _SKEW).order_by("-created_at")
-            rows = rows.filter(pk__lte=made.values_list("pk", flat=True).first() or 0)
-        return rows
 
     def _of_webhook(self) -> Q:
         return Q() if self.webhook_id is None else Q(Exact(_unindexed("webhook_id"), self.webhook_id))

@@ -1,0 +1,152 @@
+"""What webhooks adds to the lead's page: its timeline, its deliveries, and what a save has set going."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from leads.admin.display import plural
+from leads.admin.slots import Panel, Step, register_history, register_note, register_panel
+from leads.admin.words import label
+from leads.models import Lead
+from webhooks.admin import delivery_page, history, keyset, words
+from webhooks.models import Delivery, Event, State, Status, Webhook
+from webhooks.outbound import hearing
+
+# Steps of the timeline, and rows of the tab.
+STEPS = 8
+ROWS = 20
+# One version is told by at most so many events, and heard by so many webhooks as are shown.
+_EVENTS = 2 * STEPS
+_HEARD = 100
+_NAMES = 6
+
+
+@dataclass(slots=True)
+class Told:
+    """One version of the lead: what changed, who, when, and who was told."""
+
+    version: int
+    title: str
+    who: str
+    when: datetime
+    deliveries: list[Delivery] = field(default_factory=list)
+
+
+@register_panel
+def timeline(request: HttpRequest, lead: Lead) -> Panel | None:
+    if not request.user.has_perm("webhooks.view_delivery"):
+        return None
+    events = list(_events(lead).order_by("-pk").defer("snapshot")[: _EVENTS + 1])
+    steps = _told(events)[:STEPS]
+    shown = {event.pk: event.version for event in events if event.version in {step.version for step in steps}}
+    by_version: dict[int, list[Delivery]] = defaultdict(list)
+    for delivery in Delivery.objects.filter(event__in=shown).order_by("-pk")[:_HEARD]:
+        by_version[shown[delivery.event_id or 0]].append(delivery)
+    for step in steps:
+        step.deliveries = sorted(by_version[step.version], key=lambda each: each.pk)
+    context = {"steps": steps, "silent": _silent(lead)}
+    body = render_to_string("admin/webhooks/delivery/timeline.html", context, request)
+    return Panel("Timeline", SafeString(body), more=("All", history.address(lead=lead.pk)))
+
+
+@register_panel
+def deliveries(request: HttpRequest, lead: Lead) -> Panel | None:
+    if not request.user.has_perm("webhooks.view_delivery"):
+        return None
+    parts = history.visible(request).narrowed(lead_id=lead.pk).parts()
+    ((total, more),) = keyset.counts([parts], history.COUNT_CAP)
+    rows = history.rows(request, keyset.first(parts, ROWS).ids)
+    context = {
+        "rows": [_row(row) for row in rows],
+        "more": more or total > len(rows),
+        "all": history.address(lead=lead.pk),
+        "scaled": words.scaled(),
+    }
+    body = render_to_string("admin/webhooks/delivery/tab.html", context, request)
+    count = f"{total:,}+" if more else f"{total:,}"
+    return Panel(f"Deliveries {count}", SafeString(body), place="tab", slug="deliveries")
+
+
+@register_note
+def queued(request: HttpRequest, lead: Lead, before: int) -> SafeString | None:
+    """ "1 delivery queued." """
+    if not request.user.has_perm("webhooks.view_delivery"):
+        return None
+    events = _events(lead).filter(version__gt=before).values("pk")
+    # Some may have been sent already: they were queued by this save all the same.
+    statuses = list(Delivery.objects.filter(event__in=events, test=False).values_list("status", flat=True)[:_HEARD])
+    held = statuses.count(Status.HELD)
+    told = [plural(len(statuses) - held, "delivery", "deliveries") + " queued"] if len(statuses) > held else []
+    told += [plural(held, "delivery", "deliveries") + " held"] if held else []
+    if not told:
+        return None
+    return format_html('<a href="{}">{}.</a>', history.address(lead=lead.pk), ", ".join(told))
+
+
+@register_history
+def steps_since(lead: Lead, version: int) -> list[Step]:
+    merged: dict[int, Step] = {}
+    for event in _events(lead).filter(version__gt=version).order_by("pk").defer("snapshot"):
+        changes = {key: (was, now) for key, (was, now) in json.loads(event.changes).items()}
+        if event.version not in merged:
+            merged[event.version] = Step(event.version, delivery_page.caused_by(event), event.occurred_at, changes)
+    return list(merged.values())
+
+
+def _events(lead: Lead) -> Any:
+    return Event.objects.filter(record=Lead.record_name, record_id=lead.pk)
+
+
+def _told(events: list[Event]) -> list[Told]:
+    """The events, newest first, as one step per version."""
+    steps: dict[int, Told] = {}
+    for event in events:
+        if event.version not in steps:
+            steps[event.version] = Told(event.version, _title(event), delivery_page.caused_by(event), event.occurred_at)
+    return list(steps.values())
+
+
+def _title(event: Event) -> str:
+    if event.type == "lead.created":
+        return "Created"
+    if event.type == "lead.deleted":
+        return "Deleted"
+    names = [label(key).lower() if label(key).isascii() else label(key) for key in json.loads(event.changes)]
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return f"Updated: {', '.join(names[:_NAMES])}{more}"
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "delivery": delivery,
+        "state": words.state(delivery),
+        "answer": words.answer(delivery),
+        "tries": words.tries(delivery),
+        "transmitted": words.transmitted(delivery),
+    }
+
+
+def _silent(lead: Lead) -> list[tuple[str, str]]:
+    """(webhook, label of the missing field): enabled webhooks that do not hear of this lead for want of a field."""
+    values = lead.values()
+    now = timezone.now()
+    found = []
+    webhooks = Webhook.objects.filter(account=lead.account_id, state=State.ENABLED).order_by("name")
+    for webhook in webhooks.prefetch_related("offices"):
+        offices = {office.pk for office in webhook.offices.all()}
+        if offices and lead.office_id not in offices:
+            continue
+        key = hearing.missing(webhook.wire, lead.pk, values, now)
+        if key is not None:
+            found.append((webhook.name, label(key).lower()))
+    return found
