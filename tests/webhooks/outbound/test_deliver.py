@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook as StandardWebhook
@@ -155,6 +156,16 @@ def test_poison_is_a_visible_failure_and_the_others_leave(receiver, webhook):
     assert "cannot be written as leadpro" in deliveries[0].error
     assert "at most 1048576 are sent" in deliveries[1].error
     assert len(receiver.received) == 1
+
+
+def test_a_secret_that_no_key_fits_is_that_webhooks_failure_alone(receiver, webhook, settings):
+    settings.WEBHOOK_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    factories.webhook(receiver.url, name="new key")
+    factories.lead()
+    run()
+    failure, success = Delivery.objects.order_by("id")
+    assert (failure.status, success.status) == (Status.FAILURE, Status.SUCCESS)
+    assert "none of WEBHOOK_ENCRYPTION_KEYS fits" in failure.error
 
 
 @pytest.mark.parametrize(
