@@ -99,7 +99,7 @@ def _lead_figures(scope: Scope, now: datetime) -> Iterator[Figure]:
     else:
         note = f"{abs(today - then):,} {'more' if today > then else 'fewer'} than {weekday} by this time"
     value = f"{MOST_LEADS:,}+" if today > MOST_LEADS else f"{today:,}"
-    yield Figure("Leads today", value, note, page("leads_lead_changelist", view="today"))
+    yield Figure("Leads today", value, note, page("leads_lead_changelist", created_at_from=f"{midnight:%Y-%m-%d}"))
 
 
 def _leads_between(scope: Scope, begin: datetime, end: datetime) -> int:
@@ -108,24 +108,21 @@ def _leads_between(scope: Scope, begin: datetime, end: datetime) -> int:
 
 
 def _delivery_figures(scope: Scope, period: figures.Period) -> Iterator[Figure]:
-    def history(*statuses: str) -> str:
-        return page("webhooks_delivery_changelist", **_history_query(statuses))
-
     rate = figures.success_rate(scope, period)
     if rate is None:
-        yield Figure("Success rate", "unknown", "", history())
+        yield Figure("Success rate", "unknown", "", _history())
     else:
         yield Figure(
-            "Success rate", percent(rate.success, rate.finished.value), _of(rate.finished), history(Status.SUCCESS)
+            "Success rate", percent(rate.success, rate.finished.value), _of(rate.finished), _history(Status.SUCCESS)
         )
     queue = figures.queue(scope)
     if queue is None:
-        yield Figure("In Queue", "unknown", "", history(Status.QUEUED))
+        yield Figure("In Queue", "unknown", "", _history(Status.QUEUED))
     else:
         note = "" if queue.oldest else "Nothing waits"
-        yield Figure("In Queue", str(queue.waiting), note, history(Status.QUEUED), queue.oldest)
+        yield Figure("In Queue", str(queue.waiting), note, _history(Status.QUEUED), queue.oldest)
     failures = figures.failures(scope, period)
-    yield Figure("Failures", "unknown" if failures is None else str(failures), "", history(Status.FAILURE))
+    yield Figure("Failures", "unknown" if failures is None else str(failures), "", _history(Status.FAILURE))
 
 
 def _of(finished: figures.Counted) -> str:
@@ -135,8 +132,12 @@ def _of(finished: figures.Counted) -> str:
     return f"of {latest}{plural(finished.value, 'delivery', 'deliveries')}"
 
 
-def _history_query(statuses: Sequence[str]) -> dict[str, str]:
-    return {"status": statuses[0]} if statuses else {}
+def _history(*states: str, webhook: int | None = None) -> str:
+    """Webhook History with these states, as its own filters name them: queued means Sending too."""
+    query: dict[str, object] = {"status": states} if states else {}
+    if webhook is not None:
+        query["webhook"] = webhook
+    return page("webhooks_delivery_changelist", **query)
 
 
 def _alerts(webhooks: Sequence[figures.WebhookFigures]) -> Iterator[Alert]:
@@ -171,7 +172,7 @@ def _since(when: datetime) -> str:
 
 def _links(each: figures.WebhookFigures, status: str, view: str) -> list[tuple[str, str]]:
     links = [
-        (view, page("webhooks_delivery_changelist", status=status, webhook=each.webhook.pk)),
+        (view, _history(status, webhook=each.webhook.pk)),
         ("Open webhook", page("webhooks_webhook_change", each.webhook.pk)),
     ]
     return [(text, address) for text, address in links if address]
@@ -182,7 +183,7 @@ def _row(each: figures.WebhookFigures) -> Row:
         each,
         page("webhooks_webhook_change", each.webhook.pk),
         percent(each.rate.success, each.rate.success + each.rate.failure),
-        page("webhooks_delivery_changelist", status=Status.QUEUED, webhook=each.webhook.pk),
+        _history(Status.QUEUED, Status.HELD, webhook=each.webhook.pk),
     )
 
 

@@ -9,12 +9,12 @@ from django.urls import NoReverseMatch, reverse
 
 
 def page(name: str, *args: object, **query: object) -> str:
-    """admin:<name>, or '' when no page has that name; query values are put behind "?"."""
+    """admin:<name>, or '' when no page has that name; query values, lists among them, are put behind "?"."""
     try:
         address = reverse(f"admin:{name}", args=args)
     except NoReverseMatch:
         return ""
-    return f"{address}?{urlencode(query)}" if query else address
+    return f"{address}?{urlencode(query, doseq=True)}" if query else address
 
 
 def allowed(request: HttpRequest, permission: str) -> bool:

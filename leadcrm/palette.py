@@ -13,13 +13,14 @@ from leadcrm.links import allowed, page
 from leadcrm.sidebar import MENU, Item, may_open
 from leads.admin.base import scope_of
 from leads.models import Lead, Office
-from leads.scope import Scope
+from leads.validation import read_phone
 from webhooks import dialects
 from webhooks.models import Delivery, Status, Webhook
 from webhooks.outbound.selection import Selection
 
 PER_KIND = 5
-SHORTEST_NUMBER = 4
+LONGEST = 100
+_LEAD_COLUMNS = ("full_name", "email", "phone", "postcode", "property_reference")
 _MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z_-]+")
 
 # Other words for our pages: those of the systems' menus and manuals, and what people say.
@@ -74,16 +75,19 @@ WORDS: Mapping[str, Sequence[str]] = {
 
 def search(request: HttpRequest, words: str) -> list[SearchResult]:
     """At most PER_KIND results of each kind, within the user's scope and permissions."""
-    scope = scope_of(request)
+    # PostgreSQL refuses NUL; a hundred words would make a hundred conditions.
+    words = " ".join(words.replace("\0", "").split())[:LONGEST]
+    if not words:
+        return []
     results: list[SearchResult] = list(_pages(request, words))
     for permission, find in _KINDS:
         if allowed(request, permission):
-            results += find(scope, words)
+            results += find(request, words)
     return [result for result in results if result.link]
 
 
 def _pages(request: HttpRequest, words: str) -> Iterator[SearchResult]:
-    wanted = " ".join(words.lower().split())
+    wanted = words.lower()
     found = 0
     for group, items in MENU:
         for item in items:
@@ -101,49 +105,44 @@ def _phrase(item: Item, wanted: str) -> str | None:
     return next((phrase for phrase in WORDS.get(item.url, ()) if wanted in phrase), None)
 
 
-def _leads(scope: Scope, words: str) -> Iterator[SearchResult]:
+def _leads(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    """Every word somewhere, or all of it a phone number, however it is written."""
     matches = Q()
-    for column in ("full_name", "email", "phone", "postcode", "property_reference"):
-        matches |= Q(**{f"{column}__icontains": words})
-    digits = "".join(filter(str.isdigit, words))
-    if len(digits) >= SHORTEST_NUMBER and not any(map(str.isalpha, words)):
-        # 07123 456789 and +44 7123 456789 are one number.
-        matches |= Q(phone_e164__contains=digits.lstrip("0"))
-    for lead in _newest(scope.leads().filter(matches)):
+    for word in words.split():
+        matches &= Q(*((f"{column}__icontains", word) for column in _LEAD_COLUMNS), _connector=Q.OR)
+    e164, _ = read_phone(words)
+    if e164:
+        matches |= Q(phone_e164=e164)
+    leads: QuerySet[Lead] = scope_of(request).leads().filter(matches).order_by("-created_at", "-pk")
+    for lead in leads[:PER_KIND]:
         facts = [lead.email, lead.phone, lead.postcode, lead.property_reference]
-        yield SearchResult(
-            str(lead),
-            ", ".join(filter(None, facts[:2])) or ", ".join(filter(None, facts)) or "Lead",
-            page("leads_lead_change", lead.pk),
-            "contacts",
-        )
+        link = page("leads_lead_change", lead.pk)
+        yield SearchResult(str(lead), ", ".join(fact for fact in facts if fact) or "Lead", link, "contacts")
 
 
-def _newest(leads: QuerySet[Lead]) -> QuerySet[Lead]:
-    return leads.order_by("-created_at", "-pk")[:PER_KIND]
-
-
-def _offices(scope: Scope, words: str) -> Iterator[SearchResult]:
-    offices: QuerySet[Office] = scope.offices().filter(name__icontains=words).select_related("account")
+def _offices(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    offices: QuerySet[Office] = scope_of(request).offices().filter(name__icontains=words).select_related("account")
     for office in offices.order_by("name")[:PER_KIND]:
         yield SearchResult(
             office.name, f"Office, {office.account}", page("leads_office_change", office.pk), "storefront"
         )
 
 
-def _webhooks(scope: Scope, words: str) -> Iterator[SearchResult]:
+def _webhooks(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     matches = Q(name__icontains=words) | Q(url__icontains=words)
-    for webhook in Webhook.objects.filter(scope.in_account(), matches).order_by("name")[:PER_KIND]:
+    for webhook in Webhook.objects.filter(scope_of(request).in_account(), matches).order_by("name")[:PER_KIND]:
         system = dialects.DIALECTS[webhook.dialect].label
         link = page("webhooks_webhook_change", webhook.pk)
         yield SearchResult(webhook.name, f"Webhook, {system}", link, "webhook")
 
 
-def _deliveries(scope: Scope, words: str) -> Iterator[SearchResult]:
+def _deliveries(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     """By webhook-id, whole: it is what a receiver's log shows."""
     if not _MESSAGE_ID.fullmatch(words):
         return
-    rows: QuerySet[Delivery] = Selection.seen_by(scope, tests=True).narrowed(words=words).deliveries()
+    # As in the history, tests are for those who see webhooks.
+    seen = Selection.seen_by(scope_of(request), tests=allowed(request, "webhooks.view_webhook"))
+    rows: QuerySet[Delivery] = seen.narrowed(words=words).deliveries()
     for delivery in rows.order_by("-pk")[:PER_KIND]:
         state = Status(delivery.status).label
         yield SearchResult(
@@ -151,7 +150,7 @@ def _deliveries(scope: Scope, words: str) -> Iterator[SearchResult]:
         )
 
 
-_KINDS: Sequence[tuple[str, Callable[[Scope, str], Iterator[SearchResult]]]] = (
+_KINDS: Sequence[tuple[str, Callable[[HttpRequest, str], Iterator[SearchResult]]]] = (
     ("leads.view_lead", _leads),
     ("webhooks.view_webhook", _webhooks),
     ("leads.view_office", _offices),

@@ -27,7 +27,7 @@ class Site(UnfoldAdminSite):
             request,
             "unfold/helpers/command_results.html",
             {"results": results, "words": words},
-            headers={"HX-Trigger": "search", "Cache-Control": "no-store"},
+            headers={"HX-Trigger": "search"},
         )
 
 
