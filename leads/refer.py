@@ -12,7 +12,8 @@ from leads.models import Lead, Office
 
 def offices_for(lead: Lead) -> QuerySet[Office]:
     """Where the lead may go: every office of its account but its own, whoever asks."""
-    return Office.objects.filter(account_id=lead.account_id).exclude(pk=lead.office_id)
+    offices = Office.objects.filter(account_id=lead.account_id)
+    return offices if lead.office_id is None else offices.exclude(pk=lead.office_id)
 
 
 def refer(lead: Lead, office_id: object) -> Lead:
@@ -40,8 +41,9 @@ def refer(lead: Lead, office_id: object) -> Lead:
 
 
 def _office(lead: Lead, office_id: object) -> Office:
-    whole = isinstance(office_id, int) and not isinstance(office_id, bool)
-    office = Office.objects.filter(account_id=lead.account_id, pk=office_id).first() if whole else None
+    office = None
+    if isinstance(office_id, int) and not isinstance(office_id, bool):
+        office = Office.objects.filter(account_id=lead.account_id, pk=office_id).first()
     if office is None:
         raise _refusal("must be the id of an office of the lead's account", "reference")
     if office.pk == lead.office_id:

@@ -21,7 +21,7 @@ from unfold.widgets import (
 
 from leads.admin.base import Admin, go_to, is_key, scope_of
 from leads.admin.display import ago, badge, clip, mono
-from leads.models import Account, ApiKey
+from leads.models import ApiKey
 from leads.models.apikey import NEEDS, Scope
 from leads.scope import Scope as Reach
 
@@ -62,13 +62,12 @@ class ApiKeyForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "scopes" in self.fields:
             # Offered is what the writer may; anything else is refused.
-            self.fields["scopes"].choices = [
+            self.fields["scopes"].choices = [  # type: ignore[attr-defined]
                 (scope.value, f"{scope.label} ({scope.value})")
                 for scope in Scope
                 if self.writer.has_perms(NEEDS[scope])
             ]
         if "account" in self.fields:
-            self.fields["account"].queryset = Account.objects.all()
             self.fields["account"].error_messages["required"] = "Account must be chosen."
         elif self.instance.pk is None:
             self.instance.account_id = self.reach.account_id
@@ -171,7 +170,7 @@ class ApiKeyAdmin(Admin):
         form.writer, form.reach = request.user, scope_of(request)
         return form
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: ApiKey, form: Any, change: bool) -> None:
         if not change:
             obj.user = request.user
             request._secret = obj.generate()  # type: ignore[attr-defined]
@@ -210,10 +209,12 @@ class ApiKeyAdmin(Admin):
         response.delete_cookie(name, path=request.path, samesite="Strict")
         return response
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         if kwargs.get("obj") is not None:
             context["state"] = state_of(kwargs["obj"])
-        return super().render_change_form(request, context, **kwargs)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # --- revoke ---
 

@@ -163,8 +163,10 @@ class Admin(ModelAdmin):
             actions.pop("delete_selected", None)
         return actions
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        return super().render_change_form(request, {"show_save_and_add_another": False, **context}, **kwargs)
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return super().render_change_form(request, {"show_save_and_add_another": False, **context}, *args, **kwargs)
 
     # After saving: one sentence of ours, then where the button said.
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import (
     CheckboxFilter,
     DropdownFilter,
+    MultipleDropdownFilter,
     RadioFilter,
     RangeDateFilter,
     TextFilter,
@@ -22,7 +23,7 @@ from leads.admin.base import scope_of
 from leads.fields import BY_KEY
 
 
-class CodesFilter(CheckboxFilter):
+class _Codes:
     """Any of the codes of one field of the catalogue."""
 
     key: ClassVar[str]
@@ -31,13 +32,24 @@ class CodesFilter(CheckboxFilter):
         return BY_KEY[self.key].choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        codes = {code for code, _ in BY_KEY[self.key].choices} & set(self.value() or [])
-        return queryset.filter(**{f"{self.key}__in": codes}) if self.value() else queryset
+        chosen = self.value()  # type: ignore[attr-defined]
+        codes = {code for code, _ in BY_KEY[self.key].choices} & set(chosen or [])
+        return queryset.filter(**{f"{self.key}__in": codes}) if chosen else queryset
 
 
-def codes_filter(key: str) -> type[CodesFilter]:
-    name = BY_KEY[key].label.lower()
-    return type(f"{key.title()}Filter", (CodesFilter,), {"key": key, "parameter_name": key, "title": name})
+class StatusFilter(_Codes, CheckboxFilter):
+    title = parameter_name = key = "status"
+
+
+class TypeFilter(_Codes, CheckboxFilter):
+    title = parameter_name = key = "type"
+
+
+class StageFilter(_Codes, MultipleDropdownFilter):
+    """So many that boxes would push the other filters out of sight."""
+
+    title = parameter_name = key = "stage"
+    all_option = None
 
 
 class OfficeFilter(DropdownFilter):

@@ -24,7 +24,15 @@ from leads.admin import slots
 from leads.admin.base import Admin, go_to, scope_of, sentences
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, dot, person, plural
-from leads.admin.filters import CallableFilter, CreatedFilter, OfficeFilter, SourceFilter, codes_filter
+from leads.admin.filters import (
+    CallableFilter,
+    CreatedFilter,
+    OfficeFilter,
+    SourceFilter,
+    StageFilter,
+    StatusFilter,
+    TypeFilter,
+)
 from leads.admin.lead_form import LeadForm, keys_of
 from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
@@ -58,9 +66,9 @@ class LeadAdmin(Admin):
     list_display_links = ("who",)
     list_select_related = ("office",)
     list_filter = (
-        codes_filter("status"),
-        codes_filter("stage"),
-        codes_filter("type"),
+        StatusFilter,
+        StageFilter,
+        TypeFilter,
         OfficeFilter,
         SourceFilter,
         ("created_at", CreatedFilter),
@@ -208,7 +216,9 @@ class LeadAdmin(Admin):
             "children": list(Lead.objects.filter(scope_of(request).in_offices(), parent=lead)[:_FEW]),
         }
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         lead = kwargs.get("obj")
         if lead is not None:
             if "tab_panels" not in context:  # a save that was refused
@@ -216,9 +226,12 @@ class LeadAdmin(Admin):
             form = context["adminform"].form
             # The head tells what is stored, whatever was typed.
             context |= {"title": str(lead), "subtitle": None, "values": form.before}
+            if form.conflict is not None:
+                # It is told by a box of its own; no field needs a change.
+                context["errors"] = None
             # Disabled fields show more than Unfold's read-only ones, which know columns only.
             context["adminform"].readonly_fields = ()
-        return super().render_change_form(request, context, **kwargs)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def saved_message(self, request: HttpRequest, obj: Lead, added: bool) -> str | SafeString:
         before = 0 if added else int(request.POST.get("version") or 0)

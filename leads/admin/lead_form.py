@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +101,7 @@ class ParentWidget(AutocompleteSelect):
     def __init__(self) -> None:
         super().__init__(Lead._meta.get_field("parent"), admin.site)
 
-    def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
         # What is no key cannot be looked up to be shown as selected.
         return super().optgroups(name, [one for one in value if is_key(str(one))], attrs)
 
@@ -160,6 +161,7 @@ class LeadForm(forms.ModelForm):
         lead: Lead = self.instance
         self.adding = lead.pk is None
         if self.adding and not self.scope.every_account:
+            assert self.scope.account_id is not None
             lead.account_id = self.scope.account_id
         # As it is stored: the instance keeps it until everything is found right.
         self.before: dict[str, Any] | None = None if self.adding else lead.values()
@@ -242,7 +244,7 @@ class LeadForm(forms.ModelForm):
         """Judge the merged record, and lay it over the instance only when it is right."""
         if self.conflict is not None:
             self._errors = ErrorDict(renderer=self.renderer)
-            self.add_error(None, "Somebody saved this lead while you were editing it. Nothing of yours is stored.")
+            self.add_error("version", ValidationError("Version must be the newest one.", code="conflict"))
             return
         lead: Lead = self.instance
         if self.adding and "account_id" in self.fields:
@@ -314,9 +316,10 @@ class LeadForm(forms.ModelForm):
 
 def _default(key: str) -> Any:
     """Of a new lead; what is not said elsewhere is unset."""
-    if key in ("status", "stage"):
-        return Lead._meta.get_field(key).default
-    return {"source": SOURCE, "comparable_props": []}.get(key)
+    return {"status": _BLANK.status, "stage": _BLANK.stage, "source": SOURCE, "comparable_props": []}.get(key)
+
+
+_BLANK = Lead()
 
 
 # What follows from other fields, and is stored.

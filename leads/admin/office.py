@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from leads.admin.base import Admin, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import capped
-from leads.models import Account, Office
+from leads.models import Office
 from leads.scope import Scope
 
 # More leads than this are "1,000+".
@@ -36,14 +36,13 @@ class OfficeForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "account" in self.fields:
-            self.fields["account"].queryset = Account.objects.all()
-        elif self.instance.pk is None:
+        if "account" not in self.fields and self.instance.pk is None:
             self.instance.account_id = self.scope.account_id
 
     def _get_validation_exclusions(self) -> set[str]:
         # The name is judged within the account, whether or not the form asks for the account.
-        return super()._get_validation_exclusions() - {"account"}
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return exclusions - {"account"}
 
 
 @admin.register(Office)

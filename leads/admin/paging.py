@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
@@ -21,7 +24,8 @@ class CappedPaginator(Paginator):
     @cached_property
     def found(self) -> int:
         """The rows counted: CAP + 1 stands for any more."""
-        return self.object_list.order_by()[: CAP + 1].count()
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[: CAP + 1].count()
 
     @cached_property
     def count(self) -> int:

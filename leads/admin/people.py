@@ -56,7 +56,7 @@ class PersonAdmin(UserAdmin, Admin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups", "membership__offices")
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         account = ["account"] if scope_of(request).every_account else []
         return ["who", "user_name", "role", *account, "offices", "state", "last_seen"]
 
@@ -110,9 +110,9 @@ class PersonAdmin(UserAdmin, Admin):
         readonly = obj is not None and not self.has_change_permission(request, obj)
         return form.for_writer(request.user, scope_of(request), readonly=readonly)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> Any:
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["adminform"].readonly_fields = ()
-        return super().render_change_form(request, context, **kwargs)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         left = [] if obj.pk is None else _managed_alone(obj)

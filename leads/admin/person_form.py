@@ -183,7 +183,7 @@ class NewPersonForm(SetPasswordMixin, PersonForm):
         return super().clean()
 
     def _post_clean(self) -> None:
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
         self.validate_password_for_user(self.instance, "password2")
 
     def save(self, commit: bool = True) -> Any:

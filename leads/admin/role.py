@@ -22,7 +22,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, Admin):
+class RoleAdmin(GroupAdmin, Admin):  # type: ignore[misc]
     list_display = ("name", "kind")
     search_help_text = "Role"
     empty_title = "No roles yet"
