@@ -1,0 +1,392 @@
+"""Webhooks: their list, their form, and what can be done with one.
+
+Every action is a dialog that says what happens and posts, or the view of Send Test, which takes nothing but a POST.
+What an action does stands in outbound/switch.py, rotation.py and trial.py; here is who may, and the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.views import ChangeList
+
+from leads.admin.base import Admin, go_to, scope_of
+from leads.admin.deletion import Deletion
+from leads.admin.display import MISSING, TONES, ago, plural
+from webhooks import figures
+from webhooks.admin import reveal, webhook_page, words
+from webhooks.admin.webhook_dialogs import (
+    Dialog,
+    DisableDialog,
+    EnableDialog,
+    GenerateDialog,
+    PauseDialog,
+    RemoveDialog,
+    ResumeDialog,
+    RotateDialog,
+    SwitchNowDialog,
+    cancelled,
+)
+from webhooks.admin.webhook_form import conditions, events_field, fields_of, in_words, webhook_form
+from webhooks.dialects import DIALECTS
+from webhooks.models import Delivery, State, Webhook
+from webhooks.outbound import rotation, switch, trial
+from webhooks.outbound.compose import MASK
+
+_ONE_ENDPOINT = "{} itself knows one endpoint per account; here, each webhook gets all of its events."
+
+
+class WebhookList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # How the webhooks of the page stand, in one go.
+        self.result_list = list(self.result_list)
+        standings = figures.standings([webhook.pk for webhook in self.result_list])
+        for webhook in self.result_list:
+            webhook.standing = standings.get(webhook.pk, figures.Standing())
+
+
+def _deliveries(count: int) -> str:
+    return plural(count, "delivery", "deliveries")
+
+
+@admin.register(Webhook)
+class WebhookAdmin(Admin):
+    list_display = ("shown_name", "shown_state", "shown_last_try", "shown_waiting", "shown_last_success")
+    list_display_links = ("shown_name",)
+    list_per_page = 25
+    list_select_related = ("account",)
+    ordering = ("name",)
+    search_fields = ("name", "url")
+    search_help_text = "Name or URL"
+    actions = None
+    actions_detail = ("pause", "resume", "disable", "enable", "rotate", "switch_now", "generate", "remove")
+    empty_title = "No webhooks yet"
+    empty_text = "They tell other systems about your leads."
+    readonly_fields = ("shown_system", "shown_events", "shown_settings", "shown_headers", "shown_offices")
+
+    # Who may
+
+    def scoped(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Webhooks are the whole account's: who sees single offices only sees none of them."""
+        scope = scope_of(request)
+        return queryset.filter(scope.in_account()) if scope.whole_account else queryset.none()
+
+    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """For the actions. Raises Http404 for a webhook out of scope, as for one that is not there."""
+        if not self.has_change_permission(request):
+            return False
+        self.found(request, object_id)
+        return True
+
+    def found(self, request: HttpRequest, object_id: Any) -> Webhook:
+        webhook = self.get_object(request, str(object_id)) if str(object_id).isascii() else None
+        if webhook is None:
+            raise Http404
+        return webhook
+
+    # List
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WebhookList
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = [("state", ChoicesCheckboxFilter), ("dialect", ChoicesCheckboxFilter)]
+        return [*filters, ("account", RelatedDropdownFilter)] if scope_of(request).every_account else filters
+
+    @display(description="Webhook", ordering="name")
+    def shown_name(self, webhook: Webhook) -> SafeString:
+        return format_html(
+            '<span class="lc-person"><span class="lc-lines"><span class="lc-first" title="{0}">{0}</span>'
+            '<span class="lc-second" title="{1}">{2} · {3}</span></span></span>',
+            webhook.name,
+            webhook.url,
+            webhook.wire.label,
+            webhook_page.host(webhook),
+        )
+
+    @display(description="State", label=TONES)
+    def shown_state(self, webhook: Webhook) -> tuple[str, str]:
+        return webhook.state, State(webhook.state).label
+
+    @display(description="Last try")
+    def shown_last_try(self, webhook: Any) -> SafeString:
+        delivery: Delivery | None = webhook.standing.last_try
+        if delivery is None:
+            return MISSING
+        return format_html(
+            '<span class="lc-lines"><span>{}</span><span class="lc-second">{}</span></span>',
+            words.answer(delivery),
+            ago(delivery.transmitted_at),
+        )
+
+    @display(description="Waiting")
+    def shown_waiting(self, webhook: Any) -> SafeString | str:
+        return webhook_page.waiting_link(webhook, webhook.standing)
+
+    @display(description="Last success")
+    def shown_last_success(self, webhook: Any) -> SafeString | str:
+        return webhook_page.last_success(webhook.standing)
+
+    # Form
+
+    @property
+    def conditional_fields(self) -> dict[str, str]:
+        return conditions()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None and not self.has_change_permission(request, obj):
+            return super().get_form(request, obj, change, **kwargs)
+        return super().get_form(request, obj, change, form=webhook_form(scope_of(request)), **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None and not self.has_change_permission(request, obj):
+            return self._view_only
+        account = ("account",) if obj is None and scope_of(request).every_account else ()
+        settings = [
+            name for dialect in DIALECTS.values() for name in fields_of(dialect) if name != events_field(dialect)
+        ]
+        return (
+            (None, {"fields": (*account, "dialect", "name", "url", "description")}),
+            (None, {"fields": (*map(events_field, DIALECTS.values()), "offices")}),
+            ("Sending", {"fields": (*settings, "custom_headers", "send_webhook_headers", "timeout")}),
+        )
+
+    # No secret is among these: what a model field would show is decrypted.
+    _view_only = (
+        (None, {"fields": ("shown_system", "name", "url", "description")}),
+        (None, {"fields": ("shown_events", "shown_offices")}),
+        ("Sending", {"fields": ("shown_settings", "shown_headers", "send_webhook_headers", "timeout")}),
+    )
+
+    @display(description="System")
+    def shown_system(self, webhook: Webhook) -> str:
+        return webhook.wire.label
+
+    @display(description="Events")
+    def shown_events(self, webhook: Webhook) -> str:
+        return ", ".join(map(in_words, webhook.events))
+
+    @display(description="Offices")
+    def shown_offices(self, webhook: Webhook) -> str:
+        return ", ".join(office.name for office in webhook.offices.order_by("name")) or "All offices"
+
+    @display(description="Settings")
+    def shown_settings(self, webhook: Webhook) -> str:
+        return "; ".join(
+            f"{setting.label}: {dict(setting.choices).get(webhook.setting(setting.name), '–')}"
+            for setting in webhook.wire.settings
+        )
+
+    @display(description="Custom headers")
+    def shown_headers(self, webhook: Webhook) -> str:
+        return ", ".join(f"{name}: {MASK}" for name in webhook.custom_headers) or "–"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context: dict[str, Any] = {"show_save_and_add_another": False, **(extra_context or {})}
+        if object_id is None:
+            # After adding, the page with the secret comes, whatever button was pressed.
+            context |= {"show_save_and_continue": False, "siblings": self._siblings(request)}
+        elif request.method == "GET":
+            context |= webhook_page.context(self, request, self.found(request, object_id))
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        webhook = kwargs.get("obj")
+        if webhook is not None and "page" not in context:
+            # A form with errors. The name in the head is the stored one.
+            context |= webhook_page.context(self, request, Webhook.objects.get(pk=webhook.pk))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """None for Unfold to draw: the page's head has them together with Send Test, which has to be a button."""
+        return []
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            # State and secret are other people's business meanwhile.
+            names = set(form.fields) & set(form._meta.fields) - {"offices"}
+            obj.save(update_fields=[*names, "events", "settings"])
+            return
+        secret = obj.wire.new_secret()
+        obj.secret, obj.secret_since = secret, timezone.now()
+        obj.save()
+        reveal.promise(request, obj, secret)
+
+    def _after_save(self, request: HttpRequest, obj: Any, *, added: bool, stay: str | None = None) -> Any:
+        if added:
+            self.tell(request, lambda: self.saved_message(request, obj, added))
+            self._warn_of_siblings(request, obj)
+            # Where the secret is shown.
+            return HttpResponseRedirect(self.url("change", obj))
+        return super()._after_save(request, obj, added=added, stay=stay)
+
+    def _siblings(self, request: HttpRequest) -> list[str]:
+        """A sentence for each system that knows one endpoint, and of which the account has a webhook already."""
+        scope = scope_of(request)
+        if scope.every_account:
+            return []
+        found = []
+        for dialect in DIALECTS.values():
+            count = Webhook.objects.filter(scope.in_account(), dialect=dialect.name).count()
+            if dialect.one_endpoint and count:
+                have = plural(count, f"{dialect.label} webhook")
+                found.append(f"This account has {have} already. {_ONE_ENDPOINT.format(dialect.label)}")
+        return found
+
+    def _warn_of_siblings(self, request: HttpRequest, webhook: Webhook) -> None:
+        count = Webhook.objects.filter(account_id=webhook.account_id, dialect=webhook.dialect).count()
+        if webhook.wire.one_endpoint and count > 1:
+            label = webhook.wire.label
+            words = f"{webhook.account} has {count} {label} webhooks now. {_ONE_ENDPOINT.format(label)}"
+            messages.warning(request, words)
+
+    # Deleting
+
+    def deletion(self, request: HttpRequest, obj: Any) -> Deletion:
+        return Deletion(
+            title=f"Delete {obj.name}?",
+            text=f"{cancelled(obj)} Its history stays, under its name; what the test inbox received for it goes.",
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        request._cancelled = switch.delete(obj.pk)  # type: ignore[attr-defined]
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        count: int = request._cancelled  # type: ignore[attr-defined]
+        self.tell(request, lambda: f"Webhook {obj_display} deleted. {_deliveries(count)} cancelled.")
+        return HttpResponseRedirect(self.url("changelist"))
+
+    # Actions
+
+    @action(
+        description="Pause…",
+        icon="pause",
+        permissions=["operate"],
+        dialog={"form_class": PauseDialog, "form_submit_text": "Pause webhook"},
+    )
+    def pause(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, switch.pause, lambda count: f"Paused. {_deliveries(count)} held.")
+
+    @action(
+        description="Resume…",
+        icon="play_arrow",
+        permissions=["operate"],
+        dialog={"form_class": ResumeDialog, "form_submit_text": "Resume webhook"},
+    )
+    def resume(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, switch.resume, lambda count: f"Resumed. {_deliveries(count)} queued.")
+
+    @action(
+        description="Disable…",
+        icon="block",
+        permissions=["operate"],
+        dialog={"form_class": DisableDialog, "form_submit_text": "Disable webhook"},
+    )
+    def disable(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(
+            request, object_id, switch.disable, lambda count: f"Disabled. {_deliveries(count)} cancelled."
+        )
+
+    @action(
+        description="Enable…",
+        icon="play_arrow",
+        permissions=["operate"],
+        dialog={"form_class": EnableDialog, "form_submit_text": "Enable webhook"},
+    )
+    def enable(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, switch.enable, lambda _: "Enabled. New events are recorded and sent.")
+
+    @action(
+        description="Rotate secret…",
+        icon="key",
+        permissions=["operate"],
+        dialog={"form_class": RotateDialog, "form_submit_text": "Rotate secret"},
+    )
+    def rotate(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        overlap = form.cleaned_data["overlap"]
+        return self._turn(
+            request, object_id, lambda pk: rotation.rotate(pk, overlap), lambda _: "Secret rotated.", reveals=True
+        )
+
+    @action(
+        description="Switch now…",
+        icon="key",
+        permissions=["operate"],
+        dialog={"form_class": SwitchNowDialog, "form_submit_text": "Switch now"},
+    )
+    def switch_now(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, rotation.switch_now, lambda _: "Switched. The next secret signs now.")
+
+    @action(
+        description="Generate secret…",
+        icon="key",
+        permissions=["operate"],
+        dialog={"form_class": GenerateDialog, "form_submit_text": "Generate secret"},
+    )
+    def generate(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, rotation.generate, lambda _: "Secret generated.", reveals=True)
+
+    @action(
+        description="Remove secret…",
+        icon="key_off",
+        permissions=["operate"],
+        dialog={"form_class": RemoveDialog, "form_submit_text": "Remove secret"},
+    )
+    def remove(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
+        return self._turn(request, object_id, rotation.remove, lambda _: "Secret removed. Nothing is signed any more.")
+
+    def _turn(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        do: Callable[[int], Any],
+        say: Callable[[Any], str],
+        *,
+        reveals: bool = False,
+    ) -> HttpResponse:
+        """Do it, note it in the admin's log, say so, and go back to the page. reveals: what it makes is shown once."""
+        webhook = self.found(request, object_id)
+        try:
+            made = do(webhook.pk)
+        except (switch.WrongState, Webhook.DoesNotExist) as refusal:
+            messages.error(request, str(refusal))
+        else:
+            said = say(made)
+            self.log_change(request, webhook, said)
+            messages.success(request, said)
+            if reveals:
+                reveal.promise(request, webhook, made)
+        return go_to(request, self.url("change", webhook))
+
+    # Send Test
+
+    def get_custom_urls(self) -> Any:
+        return (("<int:webhook_id>/test/", "webhooks_webhook_test", self.test_view),)
+
+    def test_view(self, request: HttpRequest, webhook_id: int, model_admin: Any) -> HttpResponse:
+        """Not a dialog, and not in any transaction: it waits for the receiver."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        webhook = self.found(request, webhook_id)
+        delivery = trial.send_test(webhook)
+        self.log_change(request, webhook, "Sent a test.")
+        return HttpResponseRedirect(f"{self.url('change', webhook)}?test={delivery.pk}")

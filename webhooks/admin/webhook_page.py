@@ -1,0 +1,220 @@
+"""What stands around the form of a webhook: head, buttons, health, secret, and how the latest test went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from leads.admin.display import MISSING, ago, capped, duration, percent, span
+from webhooks import figures
+from webhooks.admin import reveal
+from webhooks.admin.exchange import Received, Sent, received, sent
+from webhooks.models import Body, Delivery, State, Status, Webhook
+from webhooks.outbound import rotation
+from webhooks.outbound.address import Blocked, parse_url
+
+if TYPE_CHECKING:
+    from webhooks.admin.webhook import WebhookAdmin
+
+PERIOD = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    title: str
+    icon: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    rate: SafeString | str
+    waiting: SafeString | str
+    failures: SafeString | str
+    last_success: SafeString | str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretCard:
+    """Tails and times only."""
+
+    current: str
+    since: datetime | None
+    age: str
+    next: str
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """How a test went. allowed: the user may view payloads; sent and received are None without it, or without any."""
+
+    delivery: Delivery
+    strong: str
+    rest: str
+    link: str
+    allowed: bool
+    sent: Sent | None
+    received: Received | None
+
+
+def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict[str, Any]:
+    """Of the change page's template; `page` says that it is there."""
+    may = admin.has_change_permission(request, webhook)
+    return {
+        "page": True,
+        "stored": webhook,
+        "may_operate": may,
+        "meta": _meta(webhook),
+        "buttons": list(_buttons(admin, webhook)) if may else [],
+        "secret_buttons": list(_secret_buttons(admin, webhook)) if may else [],
+        "test_url": reverse("admin:webhooks_webhook_test", args=[webhook.pk]) if may else "",
+        "health": health(webhook),
+        "card": secret_card(webhook),
+        "fresh_secret": reveal.redeem(request, webhook) if may else "",
+        "test": test_result(request, webhook),
+    }
+
+
+def host(webhook: Webhook) -> str:
+    """The host of its URL; the URL itself where no host can be read."""
+    try:
+        return parse_url(webhook.url).host
+    except Blocked:
+        return webhook.url
+
+
+def _meta(webhook: Webhook) -> str:
+    card = secret_card(webhook)
+    signing = f"signing secret {card.current}, {card.age} old" if card.current else "no signing secret"
+    return f"{webhook.wire.label} · {signing}"
+
+
+def _buttons(admin: WebhookAdmin, webhook: Webhook) -> Any:
+    now = timezone.now()
+    held = rotation.keys(webhook, now)
+    if held.current and not held.next:
+        yield _button(admin, webhook, "rotate")
+    yield from (_button(admin, webhook, name) for name in _SWITCHES[State(webhook.state)])
+
+
+_SWITCHES = {
+    State.ENABLED: ("pause", "disable"),
+    State.PAUSED: ("resume", "disable"),
+    State.DISABLED: ("enable",),
+}
+
+
+def _secret_buttons(admin: WebhookAdmin, webhook: Webhook) -> Any:
+    held = rotation.keys(webhook, timezone.now())
+    if not held.current:
+        yield _button(admin, webhook, "generate")
+        return
+    if held.next:
+        yield _button(admin, webhook, "switch_now")
+    yield _button(admin, webhook, "remove")
+
+
+def _button(admin: WebhookAdmin, webhook: Webhook, name: str) -> Button:
+    found = admin.get_unfold_action(name)
+    return Button(found.description, found.icon, reverse(f"admin:{found.action_name}", args=[webhook.pk]))
+
+
+# Figures, each a link to the rows behind it
+
+
+def history(webhook: Webhook, *statuses: str) -> str:
+    """Webhook History of this webhook, with these states only."""
+    query = [("webhook", webhook.pk), *(("status", status) for status in statuses)]
+    return f"{reverse('admin:webhooks_delivery_changelist')}?{urlencode(query)}"
+
+
+def linked(text: str, url: str) -> SafeString:
+    return format_html('<a class="lc-link" href="{}">{}</a>', url, text)
+
+
+def health(webhook: Webhook) -> Health:
+    standing = figures.standings([webhook.pk])[webhook.pk]
+    rate = figures.rate(webhook.pk, timezone.now() - PERIOD)
+    ended = rate.success + rate.failure
+    return Health(
+        rate=linked(percent(rate.success, ended), history(webhook)) if ended else MISSING,
+        waiting=waiting_link(webhook, standing),
+        failures=linked(capped(rate.failure, figures.SAMPLE - 1), history(webhook, "failure")),
+        last_success=last_success(standing),
+    )
+
+
+def waiting_link(webhook: Webhook, standing: figures.Standing) -> SafeString:
+    return linked(capped(standing.waiting, figures.SAMPLE - 1), history(webhook, "queued", "held"))
+
+
+def last_success(standing: figures.Standing) -> SafeString | str:
+    if standing.last_success is None:
+        return "unknown" if standing.older else "Never"
+    return ago(standing.last_success)
+
+
+def secret_card(webhook: Webhook) -> SecretCard:
+    now = timezone.now()
+    held = rotation.keys(webhook, now)
+    return SecretCard(
+        current=rotation.tail(held.current) if held.current else "",
+        since=held.since,
+        age=span((now - held.since).total_seconds()) if held.since else "",
+        next=rotation.tail(held.next) if held.next else "",
+        next_at=held.next_at,
+    )
+
+
+# The latest test
+
+
+def test_result(request: HttpRequest, webhook: Webhook) -> TestResult | None:
+    """Of the test that ?test= names, None when it is none of this webhook's."""
+    wanted = request.GET.get("test", "")
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):
+        return None
+    delivery = Delivery.objects.filter(pk=int(wanted), webhook=webhook, test=True).first()
+    if delivery is None:
+        return None
+    allowed = request.user.has_perm("webhooks.view_body")
+    attempt = delivery.attempts.first()
+    strong, rest = _in_words(delivery)
+    shown = attempt if allowed else None
+    return TestResult(
+        delivery=delivery,
+        strong=strong,
+        rest=rest,
+        link=reverse("admin:webhooks_delivery_change", args=[delivery.pk]),
+        allowed=allowed,
+        sent=sent(shown, bytes(Body.objects.get(pk=delivery.pk).content)) if shown else None,
+        received=received(shown) if shown else None,
+    )
+
+
+def _in_words(delivery: Delivery) -> tuple[str, str]:
+    """ "Test answered 200 in 182 ms", or "Test failed: name not found." and what to do."""
+    if delivery.code is not None:
+        return f"Test answered {delivery.code} in {duration(delivery.duration_ms)}.", _rest(delivery)
+    if delivery.status == Status.SENDING:
+        return "The test is on its way.", "Its answer stands in Webhook History in a moment."
+    what, _, rest = delivery.error.partition(". ")
+    return f"Test failed: {what.rstrip('.')}.", rest
+
+
+def _rest(delivery: Delivery) -> str:
+    """What the answer's judgement adds to its code."""
+    if delivery.status == Status.SUCCESS:
+        return ""
+    rest = delivery.error.partition(". ")[2]
+    return capfirst(rest)
