@@ -23,4 +23,4 @@ class Size:
 FULL = Size("full", rounds=7, seconds=3.0, saves=60, samples=200, rows=1_000_000, visits=7)
 QUICK = Size("quick", rounds=5, seconds=1.0, saves=30, samples=40, rows=100_000, visits=5)
 # For the test that every promised figure is there; its values mean nothing.
-SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, samples=2, rows=3_000, visits=1)
+SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, samples=2, rows=4_000, visits=1)

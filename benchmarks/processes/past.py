@@ -22,31 +22,31 @@ LEADS = 20_000
 HEARD_BY = 3
 # The webhooks of the first account, of which three in turn hear an event, and of the second.
 FIRST, SECOND = 8, 3
-MANAGER, SUPERUSER = "dana", "root"
 
 
-def people() -> None:
+def people() -> dict[str, User]:
     """A manager of the first account, and a superuser."""
-    manager = User.objects.create_user(MANAGER, is_staff=True)
+    manager = User.objects.create_user("dana", is_staff=True)
     manager.groups.add(Group.objects.get(name=roles.MANAGER))
     Membership.objects.create(user=manager, account=factories.account())
-    User.objects.create_superuser(SUPERUSER)
+    return {"manager": manager, "superuser": User.objects.create_superuser("root")}
 
 
-def fill(rows: int) -> None:
-    """So many deliveries, the newest of today. `n` counts the rows of a table from 0, in SQL."""
+def fill(rows: int) -> int:
+    """So many deliveries, the newest of today; the id of one of the first account's webhooks."""
     here, there = factories.account(), factories.account("Southbank Lets")
     hooks = [factories.webhook(name=f"Webhook {n}", account=here if n < FIRST else there) for n in range(FIRST + SECOND)]
     lead = records.lead()
-    event, delivery = Event.objects.get(), Delivery.objects.first()
-    assert delivery is not None
+    event, delivery = Event.objects.get(), Delivery.objects.order_by("pk")[0]
+    Delivery.objects.exclude(pk=delivery.pk).delete()
     events = -(-rows // HEARD_BY)
     with connection.cursor() as cursor:
         # Nobody else is here, and a file that breaks is made again.
         cursor.execute("PRAGMA synchronous = OFF")
     _multiply(Lead, lead.pk, LEADS, {"full_name": "'Person ' || n", "email": "'person' || n || '@example.com'"})
+    # `n` counts the rows of a table from 0.
     first_lead = lead.pk + 1
-    picked = f"(n * 7919) % {LEADS}"
+    picked = f"(n * 7919 % {LEADS})"
     made = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ((n - {events}) * {DAYS * 86400.0 / events}) || ' seconds')"
     _multiply(
         Event,
@@ -94,6 +94,10 @@ def fill(rows: int) -> None:
             "finished_at": f"CASE WHEN {sent} OR {lot} >= 997 THEN {created} END",
         },
     )
+    # They are of today, and the oldest by their number.
+    delivery.delete()
+    event.delete()
+    return hooks[0].pk
 
 
 def _multiply(model: type[models.Model], pk: int, count: int, columns: Mapping[str, str]) -> None:

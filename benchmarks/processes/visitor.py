@@ -1,9 +1,10 @@
-"""Somebody who looks at pages of the admin, through every middleware, by Django's test client."""
+"""Somebody who looks at Webhook History in the admin, through every middleware, by Django's test client."""
 
 from __future__ import annotations
 
+import re
 import time
-from html.parser import HTMLParser
+from html import unescape
 from typing import Any
 
 import django
@@ -16,49 +17,39 @@ settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storag
 django.setup()
 
 from django.test import Client  # noqa: E402
+from django.urls import reverse  # noqa: E402
 
 from benchmarks.processes import past  # noqa: E402
 from benchmarks.processes.statements import statements  # noqa: E402
-from leads.models import User  # noqa: E402
-from webhooks.models import Webhook  # noqa: E402
+
+PER_PAGE = 50
+ROW = re.compile(r"/webhooks/delivery/(\d+)/")
+NEXT = re.compile(r'href="[^"?]*(\?(?:[^"]*[?&;])?after=\d+[^"]*)"')
 
 _clients: dict[str, Client] = {}
 
 
-def fill(rows: int) -> list[int]:
-    """Make the history and sign people in; the ids of the first account's webhooks."""
-    past.people()
-    past.fill(rows)
-    for name in (past.MANAGER, past.SUPERUSER):
+def fill(rows: int) -> int:
+    """Make the history and sign two people in; the id of one of the first account's webhooks."""
+    webhook = past.fill(rows)
+    for name, user in past.people().items():
         _clients[name] = Client()
-        _clients[name].force_login(User.objects.get(username=name), "django.contrib.auth.backends.ModelBackend")
-    return list(Webhook.objects.order_by("pk").values_list("pk", flat=True)[: past.FIRST])
+        _clients[name].force_login(user, "django.contrib.auth.backends.ModelBackend")
+    return webhook
 
 
-def look(who: str, path: str) -> dict[str, Any]:
-    """One visit: its milliseconds, its statements, and where Next leads."""
+def look(who: str, query: str) -> dict[str, Any]:
+    """One visit: its milliseconds, its statements, and the query of the next page. RuntimeError unless a page is full."""
     with statements() as seen:
         began = time.perf_counter()
-        answer = _clients[who].get(path)
+        answer = _clients[who].get(reverse("admin:webhooks_delivery_changelist") + query)
         milliseconds = (time.perf_counter() - began) * 1000
-    if answer.status_code != 200:
-        raise RuntimeError(f"{path} answered {answer.status_code}")
-    links = _Links()
-    links.feed(answer.content.decode())
-    return {"ms": milliseconds, "statements": len(seen), "next": links.next}
-
-
-class _Links(HTMLParser):
-    """The address of the link to the next page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next: str | None = None
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        named = dict(attributes)
-        if tag == "a" and named.get("rel") == "next":
-            self.next = named.get("href")
+    page = answer.content.decode()
+    rows = len(set(ROW.findall(page)))
+    if answer.status_code != 200 or rows != PER_PAGE:
+        raise RuntimeError(f"{query or 'the list'} answered {answer.status_code} with {rows} rows to the {who}")
+    link = NEXT.search(page)
+    return {"ms": milliseconds, "statements": len(seen), "next": unescape(link[1]) if link else None}
 
 
 if __name__ == "__main__":
