@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from django.db import connections, models, router
@@ -83,8 +83,12 @@ class Record(models.Model):
         with unit(using, savepoint=False) as work:
             if self.pk is not None:
                 work.touch(type(self), [self.pk])
-            derived = self.derive(work.before(type(self), self.pk))
-            if update_fields is not None:
+            before = work.before(type(self), self.pk)
+            if update_fields is None and before is not None and (deferred := self.get_deferred_fields()):
+                loaded = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
+                update_fields = loaded - deferred
+            derived = self.derive(before, update_fields)
+            if update_fields:
                 update_fields = {*update_fields, *derived}
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
             work.born(type(self), [self.pk])
@@ -95,9 +99,16 @@ class Record(models.Model):
             work.touch(type(self), [self.pk])
             return super().delete(using=using, keep_parents=keep_parents)
 
-    def derive(self, before: Row | None) -> set[str]:
-        """Set what follows from other columns before the row is written: the unit's exit then finds nothing to mend."""
-        columns = {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}
+    def derive(self, before: Row | None, written: Collection[str] | None = None) -> set[str]:
+        """Set what follows from other columns before the row is written: the unit's exit then finds nothing to mend.
+
+        `written` names the columns that will be, None for all; the others count as they are stored, not as this
+        instance may remember them.
+        """
+        columns: Row = dict(before or {})
+        for field in self._meta.concrete_fields:
+            if written is None or field.attname in written or field.name in written:
+                columns[field.attname] = getattr(self, field.attname)
         derived: Row = {"version": (before["version"] if before else 0) + 1}
         if not any(hasattr(value, "resolve_expression") for value in columns.values()):
             derived |= self.derived(before, columns)

@@ -188,6 +188,29 @@ def test_what_follows_from_a_queryset_write_is_mended(told):
     assert told[0].snapshot["full_name"] == "Ann Hartley"
 
 
+def test_a_stale_instance_writes_the_columns_it_names_and_nothing_else(told):
+    lead = factories.lead()
+    stale = Lead.objects.get()
+    lead.first_name = "Bea"
+    lead.save()
+    told.clear()
+    stale.stage = "WON"
+    stale.save(update_fields=["stage"])
+    assert told[-1].changes == {"stage": ("NEW", "WON")}
+    lead.refresh_from_db()
+    assert (lead.full_name, lead.full_name_derived, lead.version) == ("Bea Hartley", True, 3)
+
+
+def test_a_partly_loaded_lead_can_be_saved(told, django_assert_max_num_queries):
+    factories.lead()
+    told.clear()
+    lead = Lead.objects.only("first_name").get()
+    lead.first_name = "Bea"
+    with django_assert_max_num_queries(12):
+        lead.save()
+    assert told[-1].changes == {"first_name": ("Olivia", "Bea"), "full_name": ("Olivia Hartley", "Bea Hartley")}
+
+
 def test_the_child_of_a_deleted_parent_is_told(told):
     parent = factories.lead()
     child = factories.lead(email="child@example.com", parent_id=parent.pk)
