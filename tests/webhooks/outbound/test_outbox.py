@@ -128,3 +128,13 @@ def test_history_outlives_the_lead_and_the_webhook():
     delivery = Delivery.objects.get()
     assert (delivery.webhook, delivery.webhook_name) == (None, "LeadPro production")
     assert (delivery.event.label, delivery.event.type) == ("Olivia Hartley", "lead.created")
+
+
+def test_an_office_stays_while_a_webhook_hears_it_alone():
+    leeds, york = factories.office(), factories.office("York")
+    only, both = factories.webhook(offices=[york]), factories.webhook(name="both", offices=[leeds, york])
+    with pytest.raises(ValidationError, match="the only office of LeadPro production"):
+        york.delete()
+    assert list(only.offices.all()) == [york]
+    leeds.delete()
+    assert list(both.offices.all()) == [york]
