@@ -11,10 +11,13 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import receivers, roles
-        from webhooks.outbound import replay
+        from webhooks.outbound import replay, switch
 
         receivers.connect()
         jobs.declare(
             replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting"
+        )
+        jobs.declare(
+            switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded"
         )
         post_migrate.connect(roles.grant_all, sender=self)

@@ -15,6 +15,9 @@ from django.utils import timezone
 from webhooks import queue, sql
 from webhooks.models import UNSENT, Delivery, State, Status, Webhook
 
+# Of leads.jobs: asked for by the sweep.
+JOB = "webhooks.release_held"
+
 _TABLE = Delivery._meta.db_table
 _WEBHOOK = Webhook._meta.db_table
 
