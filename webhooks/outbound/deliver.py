@@ -13,6 +13,7 @@ from functools import cache
 from django.db import transaction
 
 from webhooks import conf, queue
+from webhooks.models import State, Webhook
 from webhooks.outbound import claim, compose, settle
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
@@ -28,6 +29,8 @@ RENEW_EVERY = conf.LEASE_SECONDS / 4
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
+# Pause and Disable reach what is in memory within so many seconds.
+LOOK_EVERY = 0.5
 
 
 @cache
@@ -65,6 +68,7 @@ class Conductor:
         self.last_busy = self.started
         self.last_reclaim = 0.0
         self.last_renewal = self.started
+        self.last_look = self.started
 
     def run(self) -> int:
         try:
@@ -94,6 +98,8 @@ class Conductor:
         claims = self._write(wanted if wanted and claim.anything_due() else 0)
         if self.held and now - self.last_renewal > RENEW_EVERY:
             self._renew()
+        if self.senders.waiting and now - self.last_look > LOOK_EVERY:
+            self._withdraw()
         if claims:
             self.held |= {claimed.id: claimed for claimed in claims}
             self.composed, self.refused = compose.compose(claims)
@@ -143,6 +149,14 @@ class Conductor:
         ours = claim.renew(self.held.values())
         self.lease_ends = leased + conf.LEASE_SECONDS
         self.senders.renewed(ours, self.lease_ends)
+
+    def _withdraw(self) -> None:
+        """Give back what waits for a webhook that was paused, disabled or deleted: the next claim sets it aside."""
+        self.last_look = time.monotonic()
+        webhooks = {claimed.webhook_id for claimed in self.held.values()}
+        enabled = set(Webhook.objects.filter(pk__in=webhooks, state=State.ENABLED).values_list("pk", flat=True))
+        stopped = self.senders.recall(lambda parcel: parcel.claimed.webhook_id not in enabled)
+        self._give_back([parcel.claimed for parcel in stopped])
 
     def _give_back(self, claims: list[Claimed]) -> None:
         if claims:

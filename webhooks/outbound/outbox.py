@@ -66,7 +66,9 @@ def _matches(event: Event, listeners: Iterable[Listener]) -> Iterator[tuple[List
     heard_as: dict[str, str | None] = {}
     for listener in listeners:
         if listener.dialect not in heard_as:
-            heard_as[listener.dialect] = DIALECTS[listener.dialect].hears(event.frozen)
+            # A system that this release no longer speaks hears nothing; it must not keep anybody from saving a lead.
+            dialect = DIALECTS.get(listener.dialect)
+            heard_as[listener.dialect] = dialect.hears(event.frozen) if dialect else None
         name = heard_as[listener.dialect]
         if name is not None and listener.hears(name, office_id):
             yield listener, name

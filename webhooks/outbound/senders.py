@@ -85,19 +85,20 @@ class Senders:
             self._todo.put(None)
             self._threads -= 1
 
-    def recall(self) -> list[Parcel]:
-        """Take back what no thread has taken."""
+    def recall(self, wanted: Callable[[Parcel], bool] = lambda _: True) -> list[Parcel]:
+        """Take back what no thread has taken and is wanted back."""
         back: list[Parcel] = []
-        while True:
+        for _ in range(self.waiting):
             try:
                 parcel = self._todo.get_nowait()
             except queue.Empty:
-                return back
-            if parcel is not None:
+                break
+            if parcel is not None and wanted(parcel):
                 del self._lease_ends[parcel.claimed.id]
                 back.append(parcel)
             else:
-                self._threads += 1
+                self._todo.put(parcel)
+        return back
 
     def dismiss(self) -> None:
         """Let the threads go, each after what it is sending."""

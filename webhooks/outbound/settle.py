@@ -14,13 +14,17 @@ from django.utils import timezone
 
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
-from webhooks.models import FINISHED, Attempt, Delivery, Outcome, Status
+from webhooks.models import FINISHED, Attempt, Delivery, Outcome, State, Status, Webhook
 from webhooks.outbound.parcel import Refused, Result
 from webhooks.wire.exchange import Failure, FailureKind, Response
 
 _TABLE = Delivery._meta.db_table
 _FINISHED = ", ".join(f"'{status}'" for status in FINISHED)
 _CLAIM = {"id": "integer", "fence": "integer"}
+# Another try is for a webhook that still wants it: paused, disabled or deleted meanwhile, it counts at once.
+_STATUS = f"""CASE WHEN next.status <> '{Status.QUEUED}' THEN next.status ELSE coalesce((
+    SELECT CASE webhook.state WHEN '{State.ENABLED}' THEN '{Status.QUEUED}' WHEN '{State.PAUSED}' THEN '{Status.HELD}'
+    END FROM {Webhook._meta.db_table} webhook WHERE webhook.id = delivery.webhook_id), '{Status.CANCELLED}') END"""
 _IS_MINE = f"delivery.id = next.id AND delivery.fence = next.fence AND delivery.status = '{Status.SENDING}'"
 
 
@@ -32,9 +36,9 @@ def settle(results: Sequence[Result]) -> None:
     sql.run(
         f"""
         UPDATE {_TABLE} AS delivery SET
-            status = next.status, tries = next.tries, lease_until = NULL,
+            status = {_STATUS}, tries = next.tries, lease_until = NULL,
             due_at = CASE WHEN next.wait IS NULL THEN delivery.due_at ELSE {sql.now("next.wait")} END,
-            finished_at = CASE WHEN next.status IN ({_FINISHED}) THEN {sql.now()} ELSE NULL END,
+            finished_at = CASE WHEN {_STATUS} IN ({_FINISHED}) THEN {sql.now()} ELSE NULL END,
             transmitted_at = {sql.as_instant("next.transmitted_at")},
             code = next.code, error = next.error, duration_ms = next.duration_ms
         FROM {sql.rows(_CLAIM | _NEXT, "next")}

@@ -142,6 +142,14 @@ def test_the_deliveries_of_a_deleted_webhook_are_cancelled(receiver, webhook):
     assert receiver.received == []
 
 
+def test_a_system_that_is_spoken_no_more_keeps_nobody_from_saving(receiver, webhook):
+    factories.webhook(name="gone")
+    Webhook.objects.filter(name="gone").update(dialect="gone")
+    factories.lead()
+    run()
+    assert Delivery.objects.get().webhook == webhook
+
+
 def test_poison_is_a_visible_failure_and_the_others_leave(receiver, webhook):
     factories.lead()
     factories.lead(email="two@example.com")
@@ -311,6 +319,27 @@ def test_a_stop_gives_back_what_was_not_sent_and_cuts_what_hangs(receiver, webho
     assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SUCCESS}
     assert ids <= {request.header("webhook-id") for request in receiver.received}
     assert len(receiver.received) == 150
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [(State.PAUSED, Status.HELD), (State.DISABLED, Status.CANCELLED), (None, Status.CANCELLED)]
+)
+def test_what_a_worker_has_in_hand_stops_with_the_webhook(receiver, webhook, state, status):
+    receiver.always(Answer(500, after=0.5))
+    for number in range(150):
+        factories.lead(email=f"lead{number}@example.com")
+
+    def stop(*_):
+        if len(receiver.received) >= 5 and not stopped:
+            stopped.append(len(receiver.received))
+            Webhook.objects.update(state=state) if state else webhook.delete()
+
+    stopped: list[int] = []
+    run(stop)
+    # One look, and what the threads had taken by then.
+    assert len(receiver.received) < stopped[0] + 70
+    # Tries that were out come back to a webhook that wants no more of them.
+    assert set(Delivery.objects.values_list("status", flat=True)) == {status}
 
 
 def test_slow_receivers_are_sent_to_side_by_side(receiver, webhook):
