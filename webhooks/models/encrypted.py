@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.db import models
@@ -38,6 +38,8 @@ def encrypt(text: str) -> Ciphertext:
 
 
 class _Decrypting(DeferredAttribute):
+    field: EncryptedTextField
+
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         value = super().__get__(instance, cls)
         if isinstance(value, Ciphertext):
@@ -49,7 +51,13 @@ class _Decrypting(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedTextField(models.TextField):
+if TYPE_CHECKING:
+    _Text = models.TextField[Any, Any]
+else:
+    _Text = models.TextField
+
+
+class EncryptedTextField(_Text):
     """Text; '' stays ''."""
 
     descriptor_class = _Decrypting

@@ -153,7 +153,7 @@ class Conductor:
     def _withdraw(self) -> None:
         """Give back what waits for a webhook that was paused, disabled or deleted: the next claim sets it aside."""
         self.last_look = time.monotonic()
-        webhooks = {claimed.webhook_id for claimed in self.held.values()}
+        webhooks = {claimed.webhook_id for claimed in self.held.values() if claimed.webhook_id}
         enabled = set(Webhook.objects.filter(pk__in=webhooks, state=State.ENABLED).values_list("pk", flat=True))
         stopped = self.senders.recall(lambda parcel: parcel.claimed.webhook_id not in enabled)
         self._give_back([parcel.claimed for parcel in stopped])
