@@ -39,17 +39,18 @@ class Dialog(BaseDialogForm):
 
     def get_before_template_context(self, request: HttpRequest, object_id: int | str | None = None) -> dict[str, Any]:
         delivery = Delivery.objects.select_related("webhook").get(pk=object_id)
-        return {"delivery": delivery, "sentences": self.sentences(delivery)}
+        return {"delivery": delivery, "sentences": self.sentences(delivery), "refused": self.refused(delivery)}
 
     def sentences(self, delivery: Delivery) -> list[str]:
         raise NotImplementedError
 
+    def refused(self, delivery: Delivery) -> str:
+        """Why it cannot be done, '' when it can."""
+        return ""
+
 
 class ReplayDialog(Dialog):
     def sentences(self, delivery: Delivery) -> list[str]:
-        refused = unplayable(delivery)
-        if refused:
-            return [refused]
         told = ["The same bytes are sent under the same webhook-id; receivers that drop repeats ignore what they have."]
         if delivery.status == Status.SUCCESS:
             told.insert(0, "The receiver has accepted it already.")
@@ -57,10 +58,16 @@ class ReplayDialog(Dialog):
             told.append(f"{delivery.webhook.name} is paused: it is held until you resume the webhook.")
         return told
 
+    def refused(self, delivery: Delivery) -> str:
+        return unplayable(delivery)
+
 
 class CancelDialog(Dialog):
     def sentences(self, delivery: Delivery) -> list[str]:
         return ["It is not sent; it can be replayed."]
+
+    def refused(self, delivery: Delivery) -> str:
+        return "" if delivery.status in UNSENT else "It does not wait any more."
 
 
 def unplayable(delivery: Delivery) -> str:
@@ -78,7 +85,15 @@ def unplayable(delivery: Delivery) -> str:
 
 @admin.register(Delivery)
 class DeliveryAdmin(Admin):
-    list_display = ("shown_state", "shown_event", "shown_lead", "shown_webhook", "shown_answer", "shown_tries", "shown_sent")
+    list_display = (
+        "shown_state",
+        "shown_event",
+        "shown_lead",
+        "shown_webhook",
+        "shown_answer",
+        "shown_tries",
+        "shown_sent",
+    )
     list_display_links = ("shown_event",)
     list_filter = history.FILTERS
     list_disable_select_all = True
@@ -215,6 +230,8 @@ class DeliveryAdmin(Admin):
             "title": str(delivery),
             "opts": self.opts,
             "original": delivery,
+            # Unfold's way back.
+            "object": delivery,
             "is_fullwidth": "1",
             "actions_detail": actions,
             "may_try_now": delivery.status == Status.QUEUED and self.has_cancel_permission(request),
@@ -302,23 +319,15 @@ class DeliveryAdmin(Admin):
     def try_selected(self, request: HttpRequest, queryset: Any) -> None:
         self._try_now(request, history.asked(request, QueryDict(_ids(request))))
 
-    @action(description="Replay matching…", permissions=["replay"], url_path="matching", icon="replay")
-    def replay_matching(self, request: HttpRequest) -> HttpResponse:
-        """The button above the list: what the list shows is what is asked about."""
-        return HttpResponseRedirect(
-            f"{reverse('admin:webhooks_delivery_replay_matching')}?{request.GET.urlencode()}"
-        )
-
     def get_custom_urls(self) -> Any:
         return (
-            ("replay/", "webhooks_delivery_replay_matching", self.replay_view),
             ("cancel/", "webhooks_delivery_cancel_selected", self.cancel_view),
             ("<path:object_id>/try-now/", "webhooks_delivery_try_now", self.try_now_view),
         )
 
-    def replay_view(self, request: HttpRequest, model_admin: Any = None) -> HttpResponse:
-        """Asks, with counts, and adds what was counted: nothing else, and nothing more."""
-        self._demand(request, "replay")
+    @action(description="Replay matching…", permissions=["replay"], url_path="replay", icon="replay")
+    def replay_matching(self, request: HttpRequest) -> HttpResponse:
+        """Asks, with counts, and adds what was counted: nothing else, and nothing more. The address says what is meant."""
         try:
             chosen = history.asked(request, request.GET)
         except IncorrectLookupParameters as error:

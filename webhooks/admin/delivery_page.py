@@ -51,7 +51,10 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "refreshes": delivery.status in history.VIEWS["queued"] or delivery.status in history.VIEWS["held"],
     }
     if may_see:
-        body = bytes(Body.objects.filter(pk=delivery.replay_of_id or delivery.pk).values_list("content", flat=True).first() or b"")
+        body = bytes(
+            Body.objects.filter(pk=delivery.replay_of_id or delivery.pk).values_list("content", flat=True).first()
+            or b""
+        )
         shown["changes"] = _changes(delivery.event)
         if chosen is not None:
             shown["sent"] = exchange.sent(chosen.attempt, body)

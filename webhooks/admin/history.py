@@ -396,5 +396,7 @@ def views(request: HttpRequest) -> list[dict[str, Any]]:
     sets = [everything.narrowed(statuses=tuple(VIEWS[view])).parts() for view in counted]
     for view, (total, more) in zip(counted, keyset.counts(sets, COUNT_CAP), strict=True):
         count = f"{total:,}+" if more else f"{total:,}"
-        shown.append({"title": LABELS[view], "address": address(status=view), "count": count, "active": chosen == [view]})
+        shown.append(
+            {"title": LABELS[view], "address": address(status=view), "count": count, "active": chosen == [view]}
+        )
     return shown

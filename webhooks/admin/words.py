@@ -133,7 +133,9 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
 
 
 def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:
-    more = "A test is tried once." if delivery.test else "No more tries are planned. Replay when the receiver works again."
+    more = (
+        "A test is tried once." if delivery.test else "No more tries are planned. Replay when the receiver works again."
+    )
     used = [attempt for attempt in attempts if attempt.number]
     if not used:
         # Nothing was sent: worker lost, or a body that cannot be written.
@@ -223,4 +225,3 @@ def _tone(attempt: Attempt) -> str:
     if attempt.code is not None:
         return "success" if 200 <= attempt.code < 300 else "failure"
     return "failure" if attempt.outcome == Outcome.FAILED else "cancelled"
-

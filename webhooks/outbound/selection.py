@@ -220,4 +220,3 @@ def _among(statuses: Sequence[str]) -> Func:
 def _unindexed(column: str) -> Func:
     """The column as an expression, so that its index is not taken."""
     return Func(F(column), template="+%(expressions)s", output_field=BigIntegerField())
-
