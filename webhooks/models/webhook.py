@@ -40,7 +40,7 @@ class Webhook(models.Model):
     # The dialect's own settings, {name: value}.
     settings = models.JSONField(default=dict, blank=True)
     # {name: value}; the values are secrets.
-    custom_headers = EncryptedJSONField(default=dict, blank=True)
+    custom_headers: models.Field[Any, Any] = EncryptedJSONField(default=dict, blank=True)
     send_webhook_headers = models.BooleanField("send webhook-id, webhook-timestamp and webhook-signature", default=True)
     timeout = models.PositiveSmallIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
