@@ -170,6 +170,17 @@
     for (const input of all("#searchbar, #search-input-command", root)) {
       if (!input.labels?.length) input.setAttribute("aria-label", input.placeholder || "Search");
     }
+    // Select2 names its field by its value, and an empty one by nothing.
+    for (const field of all(".select2-selection:not([data-lc-named])", root)) {
+      const select = field.closest(".select2-container")?.previousElementSibling;
+      const label = select?.labels?.[0];
+      if (!label) continue;
+      label.id = label.id || `${select.id}-label`;
+      const value = field.querySelector(".select2-selection__rendered");
+      field.setAttribute("aria-labelledby", value?.id ? `${label.id} ${value.id}` : label.id);
+      value?.setAttribute("aria-labelledby", label.id);
+      field.dataset.lcNamed = "1";
+    }
     const buttons = { "searchbar-submit": "Search", "command-submit": "Search" };
     for (const [id, name] of Object.entries(buttons)) document.getElementById(id)?.setAttribute("aria-label", name);
     // On a phone a row is a card without column heads: what is missing goes, a bare number keeps its label.
@@ -180,8 +191,9 @@
       if (/^[–-]?$/.test(text) && !cell.querySelector("input, img")) cell.classList.add("lc-none");
       else if (/^\d/.test(text) && !cell.querySelector("time")) cell.classList.add("lc-bare");
     }
-    const main = document.getElementById("main");
-    if (main) main.setAttribute("role", "main");
+    document.getElementById("main")?.setAttribute("role", "main");
+    document.getElementById("nav-sidebar-inner")?.setAttribute("aria-label", "Main menu");
+    document.querySelector("#tabs-items:not([role])")?.setAttribute("aria-label", "Views");
     all(".simplebar-content-wrapper[tabindex='0']", root).forEach((area) => {
       area.setAttribute("role", "region");
       area.setAttribute("aria-label", area.closest("nav") ? "Menu" : "Content");
@@ -322,7 +334,8 @@
     if (active.id) return (root) => root.querySelector(`#${CSS.escape(active.id)}`);
     if (active.matches("a[href]")) {
       const href = active.getAttribute("href");
-      return (root) => all("a[href]", root).find((link) => link.getAttribute("href") === href);
+      const words = active.textContent;
+      return (root) => all("a[href]", root).find((link) => link.getAttribute("href") === href && link.textContent === words);
     }
     const link = active.querySelector("a[href]");
     if (!link) return null;
