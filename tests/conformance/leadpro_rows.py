@@ -13,11 +13,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import ValidationError
+import requests
+from django.test import Client
 
 from leads.models import Account, Lead, Office
+from tests.admin.page import Page
 from tests.conformance.world import SALE, VENDOR, World, without
+from tests.program import wait_until
 from tests.receiver import Received
+from webhooks.inbox.address import address as inbox_address
 from webhooks.models import Delivery, State, Webhook
 
 Row = Callable[[World], None]
@@ -135,6 +139,18 @@ def endpoint(world: World) -> None:
     (request,) = world.deliver()
     assert request.target == "/a/b%20c?x=1&y=%26"
     assert request.header("Host") == world.receiver.authority
+
+
+@row(5)
+def set_up(world: World) -> None:
+    """Staff enter the address, and what is sent arrives there; an address that is none is refused."""
+    webhook = world.add_webhook(url=f"http://{world.receiver.authority}/leadpro")
+    assert (webhook.state, webhook.events) == ("enabled", ["lead.created", "lead.updated"])
+    world.created(VENDOR)
+    (request,) = world.deliver()
+    assert request.target == "/leadpro"
+    wrong = world.submit("webhook_form", "webhooks_webhook_change", webhook.pk, url="leads.example.com/hook")
+    assert list(wrong.context["adminform"].form.errors) == ["url"]
 
 
 @row(6)
@@ -307,16 +323,13 @@ def type_(world: World) -> None:
     assert world.sent(VENDOR)["type"] == "vendor"
     world.refused_post("type", "required", without(VENDOR, "type"))
     world.refused_post("type", "required", VENDOR | {"type": None})
-    # Other intakes may leave it open, if there is one way to reach the person; once set, it stays (LP-A31).
-    lead = Lead(account=world.account)
-    assert broken(lead) == {"full_name": "contactable"}
-    lead.email = "richard.smith@gmail.com"
-    assert broken(lead) == {}
-    for key, value in VENDOR.items():
-        lead.set(key, value)
-    assert broken(lead) == {}
-    lead.type = None
-    assert broken(lead) == {"type": "type_kept"}
+    # Staff may leave it open, if there is one way to reach the person; once set, it stays (LP-A31).
+    assert world.saved("leads_lead_add") == {"full_name": "contactable"}
+    assert world.saved("leads_lead_add", email="dana.moss@example.com") == {}
+    lead = Lead.objects.get(email="dana.moss@example.com")
+    assert lead.type is None
+    assert world.saved("leads_lead_change", lead.pk, **VENDOR) == {}
+    assert world.saved("leads_lead_change", lead.pk, type="") == {"type": "type_kept"}
 
 
 on(21, accepted("type", "sale", base=SALE))
@@ -487,7 +500,6 @@ def meta(world: World) -> None:
 
 
 on(48, refused("meta", "string_values", {"a": True}, {"a": 1}, {"a": ["b"]}, {"a": {"b": "c"}}, {"a": None}, ["a"]))
-on(114, accepted("meta", {"virtual tour": "true"}))
 
 QUESTIONS = [["Do you have property to sell?", "yes"], ["When would you like to move", "Before july"]]
 
@@ -659,29 +671,29 @@ def comparables(world: World) -> None:
     assert world.patched(lead["id"], {"comparable_props": [COMPARABLE]})["comparable_props"] == []
     assert world.deliveries() == ["lead.created"]
     # Staff may, within the shape of the table's example.
-    stored = Lead.objects.get(pk=lead["id"])
-    for wrong in ([COMPARABLE | {"beds": "four"}], [COMPARABLE | {"coords": [1, 2]}], ["68 Uftwen Road"], {}):
-        stored.set("comparable_props", wrong)
-        assert broken(stored) == {"comparable_props": "comparables"}
-    stored.set("comparable_props", [COMPARABLE] * 30)
-    assert broken(stored) == {"comparable_props": "bytes"}
+    for wrong in ({"beds": "four"}, {"x": "west"}, {"x": ""}, {"date": "soon"}):
+        assert world.saved("leads_lead_change", lead["id"], **rows_of(COMPARABLE, **wrong)) == {
+            "comparable_props": "comparables"
+        }
+    assert world.saved("leads_lead_change", lead["id"], **rows_of(*[COMPARABLE] * 30)) == {"comparable_props": "bytes"}
+    assert world.arrived(lead["id"])["comparable_props"] == []
 
 
-def broken(lead: Lead) -> dict[str, str]:
-    """The rules, by field, for which this lead cannot be saved by whatever writer; none when it was saved."""
-    try:
-        lead.save()
-    except ValidationError as error:
-        return {key: errors[0].code or "" for key, errors in error.error_dict.items()}
-    return {}
+def rows_of(*comparables: dict[str, Any], **changes: str) -> dict[str, list[str]]:
+    """The inputs of the admin's rows for these; changes: of each of them."""
+    cells = [
+        {"was": "", **{name: str(value) for name, value in each.items() if name != "coords"}}
+        | {"date": each["date"][:10], "x": str(each["coords"]["x"]), "y": str(each["coords"]["y"])}
+        | changes
+        for each in comparables
+    ]
+    return {"comparable_props": [""]} | {f"comparable_props.{name}": [row[name] for row in cells] for name in cells[0]}
 
 
 def comparable(key: str) -> Row:
     def check(world: World) -> None:
         lead = world.created(VENDOR)
-        stored = Lead.objects.get(pk=lead["id"])
-        stored.set("comparable_props", [COMPARABLE])
-        stored.save()
+        assert world.saved("leads_lead_change", lead["id"], **rows_of(COMPARABLE)) == {}
         (sent,) = world.arrived(lead["id"])["comparable_props"]
         assert sent[key] == COMPARABLE[key]
         assert type(sent[key]) is type(COMPARABLE[key])
@@ -729,6 +741,51 @@ on(110, accepted("property_type", "flat-maisonette"))
 def property_type(world: World) -> None:
     assert world.sent(VENDOR | {"property_type": None})["property_type"] is None
     refused("property_type", "choice", "flat", "bungalow", "", 1)(world)
+
+
+SAMPLE = {
+    "id": 1,
+    "title": "Sir",
+    "first_name": "Richard",
+    "last_name": "Branson",
+    "email": "rbranson@virgin.com",
+    "type": "vendor",
+    "source": "homepage",
+    "phone": "07123456789",
+    "address": "51 Asimov Place, Starbridge",
+    "postcode": "N1 3JY",
+    "advert_address": "51 Asimov Place, Starbridge",
+    "advert_postcode": "N1 3JY",
+    "advert_image": "https://via.placeholder.com/150",
+    "advert_url": "https://www.site.com/result",
+    "appointment_availability": {"hours": ["2021-01-01T08:00:00.000Z", "2021-01-01T09:00:00.000Z"]},
+    "full_name": "Sir Ricard Branson",
+    "message": "When can we view?",
+    "meta": {"virtual tour": "true"},
+}
+
+
+def tested(world: World) -> Received:
+    """What Send Test sends."""
+    assert world.admin("webhooks_webhook_test", world.webhook.pk).status_code == 405
+    assert world.admin("webhooks_webhook_test", world.webhook.pk, data={}).status_code == 302
+    (request,) = world.receiver.wait_for(1)
+    return request
+
+
+@row(113)
+def sample(world: World) -> None:
+    """Strict JSON (LP-A10), the two URLs as the table has them (LP-A11), and the keys that the sample omits null."""
+    request = tested(world)
+    assert request.header("webhook-test") == "true"
+    assert json.loads(request.body) == {"event": "lead.updated", "data": dict.fromkeys(KEYS) | SAMPLE}
+    assert decode(token(request).split(".")[1]) == request.body
+
+
+@row(114)
+def key_with_a_space(world: World) -> None:
+    assert b'"meta":{"virtual tour":"true"}' in tested(world).body
+    accepted("meta", {"virtual tour": "true"})(world)
 
 
 @row(112)
@@ -806,6 +863,23 @@ def claims(world: World) -> None:
     assert decode(token(request).split(".")[1]) == request.body
 
 
+@row(119)
+def claims_not_body(world: World) -> None:
+    """Our own receiver reads the token: whoever changes the body on its way changes nothing of what is read."""
+    lead = world.created(VENDOR)
+    (request,) = world.deliver()
+    path = inbox_address(world.webhook).partition("//")[2].partition("/")[2]
+    forged = b'{"event":"lead.updated","data":{"full_name":"Somebody Else"}}'
+    headers = {"Authorization": request.header("Authorization")}
+    answer = Client().post(f"/{path}", forged, content_type="application/json", headers=headers)
+    assert answer.status_code == 200, answer.content
+    shown = Page(world.admin("webhooks_inbox")).text
+    assert lead["full_name"] in shown and "lead.created" in shown
+    assert "Verified" in shown and "the body differs from its claims" in shown
+    received = world.webhook.inbox_requests.get()
+    assert (received.event, received.label) == ("lead.created", lead["full_name"])
+
+
 @row(120)
 def hs256(world: World) -> None:
     """By openssl, which knows nothing of JWT."""
@@ -836,6 +910,124 @@ def key(world: World) -> None:
     world.created(VENDOR)
     assert world.deliver()[2].header("Authorization") is None
     assert first.header("Authorization") is not None
+
+
+@row(122)
+def generated(world: World) -> None:
+    """The dashboard makes it, shows it once, and it verifies what arrives."""
+    webhook = world.add_webhook()
+    pages = [world.admin("webhooks_webhook_change", webhook.pk).content.decode() for _ in range(2)]
+    assert [webhook.secret in page for page in pages] == [True, False]
+    secret = pages[0].partition('id="secret-value">')[2].partition("<")[0]
+    assert len(secret) == 43
+    world.created(VENDOR)
+    (request,) = world.deliver()
+    assert in_another_process(secret, token(request))["event"] == "lead.created"
+
+
+# Every field at its limit, in characters of four bytes in UTF-8 where any character is allowed.
+WIDE = "🏠"
+LARGEST_COMPARABLE = COMPARABLE | {"address": ""}
+
+
+def largest() -> dict[str, Any]:
+    """What a client may write at most: all texts, JSON values and numbers as long as they may be."""
+    texts = {"title": 10, "first_name": 50, "last_name": 50, "full_name": 100, "phone": 255, "source": 255}
+    texts |= {"address": 100, "postcode": 10, "advert_address": 100, "advert_postcode": 10, "message": 8192}
+    texts |= {"advert_url": 255, "advert_image": 255, "host": 255, "property_reference": 50}
+    hours = {"hours": ["2021-04-22T10:00:00.000Z"] * 75}
+    questions = [["q", WIDE * 509]]
+    questions[0][0] += "q" * (2048 - json_size(questions))
+    meta = {"k": WIDE * 254}
+    meta["k"] += "v" * (1024 - json_size(meta))
+    estimations = [
+        f"{which}_{kind}_estimation" for which in ("average", "minimum", "maximum") for kind in ("sale", "rent")
+    ]
+    return {
+        **{key: WIDE * count for key, count in texts.items()},
+        **dict.fromkeys(estimations, 999_999_999_999.99),
+        "type": "mortgage_request",
+        "email": "a" * 64 + "@" + "b" * 62 + "." + "c" * 61 + "." + "d" * 61 + ".co",
+        "appointment_availability": hours | {"x" * (2048 - json_size(hours) - 6): []},
+        "meta": meta,
+        "questionnaire": questions,
+        "status": "IN_PROGRESS",
+        "stage": "VALUATION_BOOKED",
+        "gdpr_checkbox": False,
+        "international": False,
+        "property_bedrooms": 2**31 - 1,
+        "property_type": "flat-maisonette",
+    }
+
+
+SET_UP = """
+from django.contrib.auth.models import Group
+from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from webhooks.inbox.address import address
+from webhooks.models import Webhook
+account = Account.objects.create(name="{wide}" * 100)
+office = Office.objects.create(account=account, name="{wide}" * 100)
+other = Office.objects.create(account=account, name="£" * 100)
+parent = Lead.objects.create(account=account, email="parent@example.com")
+maker = User.objects.create_user("maker", is_staff=True)
+maker.groups.add(Group.objects.get(name="Manager"))
+Membership.objects.create(user=maker, account=account)
+key = ApiKey(account=account, user=maker, name="website", scopes=["leads:read", "leads:write"])
+secret = key.generate()
+key.save()
+webhook = Webhook(account=account, name="LeadPro", dialect="leadpro", url="x", events=["lead.updated"], secret="s" * 43)
+webhook.save()
+webhook.url = address(webhook)
+webhook.save()
+print(secret, office.pk, other.pk, parent.pk)
+"""
+# What only staff write; and the body as it is stored, which is what was sent.
+COMPARE = """
+import json
+from leads.models import Lead
+lead = Lead.objects.get(pk={pk})
+comparable = {comparable!r}
+rows = [comparable] * 12
+def size(): return len(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+while size() > 4096: rows.pop()
+rows[-1] = comparable | {{"address": "x" * (4096 - size())}}
+assert size() == 4096
+lead.set("comparable_props", rows)
+lead.save()
+"""
+ARRIVED = """
+from webhooks.models import InboxRequest
+newest = InboxRequest.objects.first()
+if newest is not None and b"referred_by_office_id" in bytes(newest.body):
+    longest = max(len(value) for _, value in __import__("json").loads(newest.headers))
+    print(newest.signature, newest.answered, InboxRequest.objects.count(), longest, bytes(newest.body).decode())
+"""
+
+
+@row(131)
+def the_largest(world: World) -> None:
+    """Through the real web server and worker to the built-in inbox, which is behind gunicorn's limit of a header."""
+    program = world.program()
+    secret, office, other, parent = program.shell(SET_UP.format(wide=WIDE)).split()
+    key = {"Authorization": f"Bearer {secret}"}
+
+    def call(path: str, values: dict[str, Any]) -> dict[str, Any]:
+        response = requests.post(f"{program.url}/api/v1/{path}", json=values, headers=key, timeout=20)
+        assert response.ok, response.text
+        return response.json()
+
+    lead = call("leads/", largest() | {"office_id": int(office), "parentId": int(parent)})
+    call(f"leads/{lead['id']}/refer/", {"office_id": int(other)})
+    program.shell(COMPARE.format(pk=lead["id"], comparable=LARGEST_COMPARABLE))
+    wait_until(lambda: '"time_taken_to_sell"' in program.shell(ARRIVED), 30, "the whole lead has arrived")
+    signature, answered, count, longest, body = program.shell(ARRIVED).strip().split(" ", 4)
+    assert (signature, answered, count) == ("verified", "200", "2")
+    data = json.loads(body)["data"]
+    assert not [name for name in KEYS if data[name] is None]
+    assert {name: data[name] for name in largest()} == largest()
+    assert json_size(data["comparable_props"]) == 4096
+    # More than Python's own server takes, and common ones by far; less than our 128 KiB.
+    assert 65_536 < int(longest) < 131_072
 
 
 @row(128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from tests.admin.page import Page
+from tests.program import Program
 from tests.receiver import Received, Receiver
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.outbound import deliver
@@ -44,6 +47,8 @@ class World:
     """An account with an office, its manager signed in to the admin, an API key, and a LeadPro webhook."""
 
     receiver: Receiver
+    program: Callable[[], Program]
+    """Starts the real web server and worker, on a database of their own."""
     account: Account
     office: Office
     manager: User
@@ -52,7 +57,7 @@ class World:
     client: Client = field(default_factory=Client)
 
     @classmethod
-    def build(cls, receiver: Receiver) -> World:
+    def build(cls, receiver: Receiver, program: Callable[[], Program]) -> World:
         from django.contrib.auth.models import Group
 
         from tests import factories
@@ -71,7 +76,7 @@ class World:
         secret = key.generate()
         key.save()
         webhook = factories.webhook(receiver.url, account=account, name="LeadPro production")
-        world = cls(receiver, account, office, manager, secret, webhook)
+        world = cls(receiver, program, account, office, manager, secret, webhook)
         world.client.force_login(manager)
         return world
 
@@ -145,3 +150,26 @@ class World:
     def admin(self, name: str, *args: Any, data: dict[str, Any] | None = None) -> Any:
         path = reverse(f"admin:{name}", args=args)
         return self.client.get(path) if data is None else self.client.post(path, data)
+
+    def submit(self, form: str, view: str, /, *args: Any, **changes: Any) -> Any:
+        """The response to a form of the admin, sent as its page shows it but for these changes."""
+        shown = self.admin(view, *args)
+        assert shown.status_code == 200, shown
+        return self.admin(view, *args, data=Page(shown).form(form) | changes)
+
+    def saved(self, view: str, /, *args: Any, **changes: Any) -> dict[str, str]:
+        """The rules, by field, for which the lead's form refuses these changes; none when it was saved."""
+        response = self.submit("lead_form", view, *args, **changes)
+        if response.status_code == 302:
+            return {}
+        errors = response.context["adminform"].form.errors.as_data()
+        return {key: found[0].code or "" for key, found in errors.items()}
+
+    def add_webhook(self, **changes: Any) -> Webhook:
+        """One made by staff in the form of the admin, instead of the one that is there."""
+        self.webhook.delete()
+        given = {"name": "LeadPro staging", "dialect": "leadpro", "url": self.receiver.url} | changes
+        response = self.submit("webhook_form", "webhooks_webhook_add", **given)
+        assert response.status_code == 302, response.context["adminform"].form.errors
+        self.webhook = Webhook.objects.get(account=self.account)
+        return self.webhook
