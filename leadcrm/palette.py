@@ -69,7 +69,7 @@ WORDS: Mapping[str, Sequence[str]] = {
         "api and webhooks",
     ),
     "leads_user_changelist": ("users", "team", "colleagues", "agents", "members", "my account"),
-    "auth_group_changelist": ("groups", "permissions", "rights"),
+    "leads_role_changelist": ("groups", "permissions", "rights"),
 }
 
 

@@ -58,7 +58,7 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
         "Settings",
         (
             Item("People", "group", "leads_user_changelist", "leads.view_user"),
-            Item("Roles", "shield_person", "auth_group_changelist", "superuser"),
+            Item("Roles", "shield_person", "leads_role_changelist", "superuser"),
         ),
     ),
 )

@@ -19,7 +19,7 @@ CAP = 10_000
 class CappedPaginator(Paginator):
     """Counts up to CAP rows and shows no pages beyond; the count then reads "10,000+"."""
 
-    template_name = "admin/leads/pagination.html"
+    template_name = "admin/leads/capped_pages.html"
 
     @cached_property
     def found(self) -> int:

@@ -9,6 +9,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm
@@ -102,7 +103,7 @@ class PersonAdmin(UserAdmin, Admin):
         passwords = [("password1", "password2")] if obj is None else []
         return [
             (None, {"fields": [("first_name", "last_name"), ("email", "username"), *passwords]}),
-            ("Role", {"fields": rights}),
+            ("What they may do", {"fields": rights}),
         ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -112,6 +113,10 @@ class PersonAdmin(UserAdmin, Admin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["adminform"].readonly_fields = ()
+        user = kwargs.get("obj")
+        if user is not None:
+            may_set = self.has_change_permission(request, user)
+            context["password_page"] = reverse("admin:auth_user_password_change", args=[user.pk]) if may_set else ""
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:

@@ -15,13 +15,15 @@ from unfold.decorators import display
 from leads import roles
 from leads.admin.base import Admin
 from leads.admin.deletion import Deletion
+from leads.models import Role
 
 _SHIPPED = (roles.STAFF, roles.MANAGER, roles.AUDITOR)
 
+# Roles are the same rows.
 admin.site.unregister(Group)
 
 
-@admin.register(Group)
+@admin.register(Role)
 class RoleAdmin(GroupAdmin, Admin):  # type: ignore[misc]
     list_display = ("name", "kind")
     search_help_text = "Role"
@@ -34,9 +36,6 @@ class RoleAdmin(GroupAdmin, Admin):  # type: ignore[misc]
     @display(description="Kind")
     def kind(self, group: Group) -> SafeString | str:
         return "Shipped" if group.name in _SHIPPED else mark_safe('<span class="lc-subtle">Your own</span>')
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "Roles", **(extra_context or {})})
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> list[Any]:
         described = {}
