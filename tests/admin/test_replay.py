@@ -120,7 +120,7 @@ def test_a_message_counts_once_however_often_it_was_sent(crm, client, webhook):
     _, form = ask(client)
     client.post(ASK, form | {"succeeded": "skip"})
     deliveries.failed(replays().get())
-    asked, form = ask(client, "status=failure")
+    _, form = ask(client, "status=failure")
     assert form["skip"] == 1
     client.post(f"{ASK}?status=failure", form | {"succeeded": "skip"})
     # A replay of a replay goes back to the first one of those bytes.
@@ -168,7 +168,7 @@ def test_without_the_right_or_out_of_scope(crm, sign_in, webhook):
         assert sign_in(user).get(ASK).status_code == 403
         assert sign_in(user).post(ASK, {"through": theirs.pk, "skip": 1}).status_code == 403
     client = sign_in(crm.other_manager)
-    asked, form = ask(client, f"ids={theirs.pk}")
+    _, form = ask(client, f"ids={theirs.pk}")
     assert form["again"] == 0
     client.post(f"{ASK}?ids={theirs.pk}", {"through": theirs.pk, "skip": 1, "succeeded": "skip"})
     assert replays().count() == 0

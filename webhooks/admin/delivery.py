@@ -1,7 +1,7 @@
 """Webhook History: the list, the page of one delivery, and what can be done with them.
 
-History is only read here, and added to: what an action does stands in outbound/replay.py and waiting.py. Every action is
-a POST after a dialog or a page that says what happens; each of them asks for the right and for the rows' scope.
+History is only read here, and added to: what an action does stands in outbound/replay.py and waiting.py. Every action
+is a POST after a dialog or a page that says what happens; each of them asks for the right and for the rows' scope.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from leads.admin.base import Admin, go_to
 from leads.admin.display import clip, mono, plural
 from webhooks.admin import delivery_page, history, words
 from webhooks.models import OPEN, UNSENT, Delivery, Replay, State, Status
-from webhooks.outbound import replay, waiting
+from webhooks.outbound import replay as replaying
+from webhooks.outbound import waiting
 from webhooks.outbound.selection import Selection
 
 
@@ -38,7 +39,7 @@ class Dialog(BaseDialogForm):
     form_before_template = "admin/webhooks/delivery/dialog.html"
 
     def get_before_template_context(self, request: HttpRequest, object_id: int | str | None = None) -> dict[str, Any]:
-        delivery = Delivery.objects.select_related("webhook").get(pk=object_id)
+        delivery = Delivery.objects.select_related("webhook").get(pk=str(object_id))
         return {"delivery": delivery, "sentences": self.sentences(delivery), "refused": self.refused(delivery)}
 
     def sentences(self, delivery: Delivery) -> list[str]:
@@ -167,7 +168,7 @@ class DeliveryAdmin(Admin):
             context |= {"views": history.views(request), "scaled": words.scaled(), "replays": self._running(request)}
         response = super().changelist_view(request, context)
         # What the list shows is what "Replay matching…" asks about; Unfold's link knows no filters.
-        for each in getattr(response, "context_data", None) and response.context_data.get("actions_list") or ():
+        for each in (getattr(response, "context_data", None) or {}).get("actions_list", ()):
             each["path"] = f"{each['path']}?{request.GET.urlencode()}"
         return response
 
@@ -272,10 +273,10 @@ class DeliveryAdmin(Admin):
         if refused:
             messages.warning(request, f"Nothing was added. {refused}")
             return go_to(request, back)
-        chosen = history.visible(request).narrowed(ids=(delivery.pk,), through=replay.newest())
+        chosen = history.visible(request).narrowed(ids=(delivery.pk,), through=replaying.newest())
         try:
-            started = replay.carry_out(chosen, again=True, expected=1, user_id=request.user.pk)
-        except replay.Changed:
+            started = replaying.carry_out(chosen, again=True, expected=1, user_id=request.user.pk)
+        except replaying.Changed:
             messages.warning(request, "Nothing was added. The same webhook-id waits already, and is sent anyway.")
             return go_to(request, back)
         self._tell_added(request, started, chosen)
@@ -327,7 +328,7 @@ class DeliveryAdmin(Admin):
 
     @action(description="Replay matching…", permissions=["replay"], url_path="replay", icon="replay")
     def replay_matching(self, request: HttpRequest) -> HttpResponse:
-        """Asks, with counts, and adds what was counted: nothing else, and nothing more. The address says what is meant."""
+        """Asks, with counts, and adds what was counted and nothing more. The address says what is meant."""
         try:
             chosen = history.asked(request, request.GET)
         except IncorrectLookupParameters as error:
@@ -337,15 +338,15 @@ class DeliveryAdmin(Admin):
             through, again, expected = _answers(request.POST)
             chosen = chosen.narrowed(through=through)
             try:
-                started = replay.carry_out(chosen, again=again, expected=expected, user_id=request.user.pk)
-            except replay.Changed as error:
+                started = replaying.carry_out(chosen, again=again, expected=expected, user_id=request.user.pk)
+            except replaying.Changed as error:
                 plan, changed = error.plan, True
             else:
                 self._tell_added(request, started, chosen)
                 return HttpResponseRedirect(history.address())
         else:
-            chosen = chosen.narrowed(through=replay.newest())
-            plan = replay.plan(chosen)
+            chosen = chosen.narrowed(through=replaying.newest())
+            plan = replaying.plan(chosen)
         everything = history.visible(request)
         context = {
             **self.admin_site.each_context(request),
@@ -359,8 +360,8 @@ class DeliveryAdmin(Admin):
             "again": plan.adds(again=True),
             "paused": [line for line in plan.lines if line.state == State.PAUSED],
             "disabled": [line for line in plan.lines if line.state == State.DISABLED],
-            "deleted": [line for line in plan.lines if line.state == replay.DELETED],
-            "at_once": replay.AT_ONCE,
+            "deleted": [line for line in plan.lines if line.state == replaying.DELETED],
+            "at_once": replaying.AT_ONCE,
             "in_words": _selection_words(request.GET),
             "everything": chosen.narrowed(through=None) == everything,
             "list": f"{history.address()}?{request.GET.urlencode()}",
@@ -417,7 +418,7 @@ class DeliveryAdmin(Admin):
         else:
             messages.warning(request, "Nothing is tried now: none of them is In Queue.")
 
-    def _tell_added(self, request: HttpRequest, started: replay.Started, chosen: Selection) -> None:
+    def _tell_added(self, request: HttpRequest, started: replaying.Started, chosen: Selection) -> None:
         where = history.address(replays=chosen.through)
         if started.replay is None:
             text = f"{plural(started.added, 'delivery', 'deliveries')} added."

@@ -1,4 +1,4 @@
-"""One try as bytes: what was sent and what was received, ready to be shown and copied. Nothing in here is markup but ours."""
+"""One try as bytes: what was sent and what was received, ready to be shown and copied. No markup in it but ours."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bytes:
 
     raw: str
     size: int
-    pretty: SafeString = mark_safe("")
+    pretty: SafeString
     cut: bool = False
 
 

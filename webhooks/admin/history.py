@@ -58,8 +58,10 @@ def sees_webhooks(request: HttpRequest) -> bool:
 
 
 def asked(request: HttpRequest, query: QueryDict) -> Selection:
-    """The deliveries that a query string means. Raises IncorrectLookupParameters: a filter that is not understood must not
-    widen what is replayed."""
+    """The deliveries that a query string means.
+
+    Raises IncorrectLookupParameters: a filter that is not understood must not widen what is replayed.
+    """
     known = {*_PLACE, _SEARCH, "e", *(name for names in _READ for name in names)}
     unknown = [name for name in query if name not in known and not name.startswith("_")]
     if unknown:
@@ -73,16 +75,18 @@ def asked(request: HttpRequest, query: QueryDict) -> Selection:
 def place(query: QueryDict) -> tuple[str, int] | None:
     """("after" or "before", id) of the page that is asked for."""
     for name in ("after", "before"):
-        if _NUMBER.fullmatch(query.get(name, "")):
-            return name, int(query[name])
+        text = query.get(name, "")
+        if _NUMBER.fullmatch(text):
+            return name, int(text)
     return None
 
 
 def in_words(query: QueryDict) -> str:
     """What is asked for, as a sentence: "Status Failure or Held, webhook LeadPro production." """
     parts = []
-    if query.get(_SEARCH, "").strip():
-        parts.append(f"search “{query[_SEARCH].strip()}”")
+    words = query.get(_SEARCH, "").strip()
+    if words:
+        parts.append(f"search “{words}”")
     values = {name: [value for value in query.getlist(name) if value.strip()] for name in query}
     if values.get("status"):
         parts.append("status " + " or ".join(LABELS[value] for value in values["status"]))

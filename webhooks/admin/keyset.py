@@ -1,7 +1,7 @@
 """Pages of a list of any length, by the ids of their rows: no OFFSET, and nothing is counted.
 
-A page is read from the parts of a selection (webhooks/outbound/selection.py). Where a part has to ask each row, one page
-reads so many of its rows and no more; a page that is not full for that reason says where the next one goes on.
+A page is read from the parts of a selection (webhooks/outbound/selection.py). Where a part has to ask each row, one
+page reads so many of its rows and no more; a page that is not full for that reason says where the next one goes on.
 """
 
 from __future__ import annotations

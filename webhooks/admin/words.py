@@ -122,6 +122,7 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
             return Standing("cancelled", *_cancelled(delivery, webhook))
         case Status.SENDING:
             return Standing("info", "Sending now.", _unsettled(last))
+    strong: str
     due = delivery.due_at > timezone.now()
     if due and (delivery.tries or last is not None):
         strong = format_html("In Queue: next try {}.", ago(delivery.due_at))

@@ -131,7 +131,7 @@ def carry_out(selection: Selection, *, again: bool, expected: int, user_id: int 
         roots = _roots(selection, again)
         if expected <= AT_ONCE:
             return Started(_add(list(roots), Lane.BULK if expected > 1 else Lane.LIVE))
-        replay = Replay.objects.create(started_by_id=user_id, through=selection.through, chosen=expected)
+        replay = Replay.objects.create(started_by_id=user_id, through=selection.through or 0, chosen=expected)
         _note(replay, roots)
         jobs.start(JOB, replay.pk)
         return Started(0, replay)

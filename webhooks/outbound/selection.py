@@ -1,9 +1,9 @@
 """Which deliveries of the history are meant: its filters as data, for the list, its counts, and replay.
 
-The history has millions of rows, so that how a set is read matters as much as what is in it. A selection reads in parts:
-each follows one index, newest first, and what no index answers is asked of the rows on the way. Without statistics SQLite
-takes any equality on an indexed column for the best one, hence `_unindexed`; and it uses a partial index only where the
-condition is spelled as the index has it, hence `_among`.
+The history has millions of rows, so that how a set is read matters as much as what is in it. A selection reads in
+parts: each follows one index, newest first, and what no index answers is asked of the rows on the way. Without
+statistics SQLite takes any equality on an indexed column for the best one, hence `_unindexed`; and it uses a partial
+index only where the condition is spelled as the index has it, hence `_among`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from leads.models import Lead
 from leads.scope import Scope
 from webhooks.models import FINISHED, WAITING, Delivery, Event, Status
 
-# The partial indexes of Delivery by the statuses that they hold. Where Success is meant and no webhook, the account's own
-# index serves: most deliveries succeed.
+# The partial indexes of Delivery by the statuses that they hold. Where Success is meant and no webhook, the account's
+# own index serves: most deliveries succeed.
 _OF_STATUS: tuple[tuple[str, ...], ...] = (WAITING, (Status.HELD,), (Status.FAILURE,), (Status.CANCELLED,))
 _OF_WEBHOOK: tuple[tuple[str, ...], ...] = (WAITING, (Status.HELD,), FINISHED)
 _LED_BY_WEBHOOK: tuple[tuple[str, ...], ...] = ((Status.HELD,), FINISHED)
@@ -189,7 +189,7 @@ class Selection:
         words = self.words.strip()
         if words and not found:
             named = Event.objects.filter(Q(label__icontains=words) | Q(email__icontains=words), pk=OuterRef("event_id"))
-            asked &= Q(error__icontains=words) | Exists(named)
+            asked &= Q(error__icontains=words) | Q(Exists(named))
         return asked
 
     def _leads_with(self, words: str) -> list[int]:
@@ -205,7 +205,7 @@ def _in_offices(office_ids: frozenset[int]) -> Q:
     return Q(Exists(Event.objects.filter(Exists(leads), pk=OuterRef("event_id"), record=Lead.record_name)))
 
 
-def _events_of(lead_ids: Sequence[int]) -> QuerySet[Event]:
+def _events_of(lead_ids: Sequence[int]) -> QuerySet[Event, Any]:
     return Event.objects.filter(record=Lead.record_name, record_id__in=lead_ids).order_by().values("pk")
 
 
