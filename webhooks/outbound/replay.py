@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, Count, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -101,7 +102,7 @@ def plan(selection: Selection) -> Plan:
         .annotate(name=Case(When(webhook_id=None, then=F("webhook_name")), default=Value("")))
         .order_by()
         .values_list("webhook_id", "name", "test", "waits", "succeeded")
-        .annotate(messages=Count("message_id", distinct=True))
+        .annotate(messages=Count("root", distinct=True))
     )
     waiting = tests = 0
     counts: dict[tuple[int | None, str], list[int]] = {}
@@ -152,18 +153,27 @@ def waiting() -> list[jobs.Ids]:
     return [(pk,) for pk in Replay.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True)]
 
 
-def _chosen(selection: Selection) -> QuerySet[Delivery]:
-    """The rows of a selection, with what is known of their message: root, waits, succeeded."""
-    same = Delivery.objects.filter(message_id=OuterRef("message_id"))
+def _chosen(selection: Selection) -> QuerySet[Any]:
+    """The rows of a selection, with what is known of their message: root, waits, succeeded.
+
+    A message has other deliveries only by replays, which have an index of their own: few, or none, whatever is chosen.
+    """
     chosen = selection.deliveries().annotate(root=Coalesce("replay_of_id", "pk"))
+    first = Delivery.objects.filter(pk=OuterRef("replay_of_id"))
+    replays = Delivery.objects.filter(replay_of_id=OuterRef("root"))
     noted = ReplayItem.objects.filter(root_id=OuterRef("root"))
+
+    def any_of(condition: Q) -> Q:
+        return condition | Exists(replays.filter(condition)) | Exists(first.filter(condition))
+
+    waits = any_of(Q(status__in=OPEN)) | Exists(replays.filter(pk__gt=selection.through)) | Exists(noted)
     return chosen.annotate(
-        waits=Exists(same.filter(Q(status__in=OPEN) | Q(pk__gt=selection.through))) | Exists(noted),
-        succeeded=Exists(same.filter(status=Status.SUCCESS)),
+        waits=ExpressionWrapper(waits, BooleanField()),
+        succeeded=ExpressionWrapper(any_of(Q(status=Status.SUCCESS)), BooleanField()),
     )
 
 
-def _roots(selection: Selection, again: bool) -> QuerySet[Delivery, int]:
+def _roots(selection: Selection, again: bool) -> QuerySet[Any, int]:
     chosen = _chosen(selection).filter(test=False, webhook__isnull=False, waits=False)
     chosen = chosen.exclude(webhook__state=State.DISABLED)
     if not again:
@@ -177,7 +187,7 @@ def _line(webhook: Webhook | None, name: str, deliveries: int, succeeded: int) -
     return Line(webhook.pk, webhook.name, webhook.state, deliveries, succeeded)
 
 
-def _note(replay: Replay, roots: QuerySet[Delivery, int]) -> None:
+def _note(replay: Replay, roots: QuerySet[Any, int]) -> None:
     """Store what was chosen: a set that stays as it was counted, however long it takes."""
     statement, parameters = roots.query.sql_with_params()
     with connection.cursor() as cursor:
