@@ -1,0 +1,188 @@
+"""What leadcrm.css and leadcrm.js add to every page, in a real Chromium: reach by keyboard, names, and refreshing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from playwright.sync_api import Page, expect
+
+from leads.models import Lead
+from tests import factories
+from tests.admin import people
+from tests.admin.test_home import deliver
+from webhooks import queue
+from webhooks.models import State, Status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIZES = {"desktop": (1440, 900), "laptop": (1024, 768), "phone": (390, 844)}
+Opened = Callable[[str], Page]
+
+
+@pytest.fixture
+def opened(live_server: Any, page: Page) -> Iterator[Opened]:
+    """Opens an address as a manager; what the console complains of, and a page wider than the screen, fail the test."""
+    client = people.browser(people.manager())
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def open_(path: str) -> Page:
+        page.goto(f"{live_server.url}{path}")
+        expect(page.locator("#main")).to_have_attribute("role", "main")
+        return page
+
+    yield open_
+    assert complaints == []
+
+
+def grave(page: Page) -> list[str]:
+    """What axe finds serious or critical."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in ("serious", "critical")
+    ]
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"))
+
+
+def search_for(page: Page, words: str) -> None:
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog", name="Search").get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type(words)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_home_and_sign_in_bar_nobody(live_server: Any, opened: Opened, page: Page, size: str, scheme: Any) -> None:
+    failing, paused = factories.webhook(), factories.webhook(name="LeadSquared", state=State.PAUSED)
+    deliver(failing, Status.FAILURE, code=500)
+    deliver(paused, Status.HELD)
+    factories.lead(first_name="Muhammad", last_name="Fairweather-Cholmondeley of Saffron Walden")
+    page.set_viewport_size({"width": SIZES[size][0], "height": SIZES[size][1]})
+    page.emulate_media(color_scheme=scheme)
+    opened("/admin/")
+    assert grave(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/admin/login/")
+    assert grave(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_j_k_x_and_enter_work_a_list(opened: Opened) -> None:
+    older = factories.lead(first_name="Older", email="older@example.com")
+    factories.lead(first_name="Newer", email="newer@example.com")
+    page = opened("/admin/leads/lead/")
+    page.keyboard.press("j")
+    assert "Newer Hartley" in focused(page)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert "Older Hartley" in focused(page)
+    page.keyboard.press("x")
+    expect(page.locator("input.action-select:checked")).to_have_count(1)
+    page.keyboard.press("x")
+    page.keyboard.press("k")
+    assert "Newer Hartley" in focused(page)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/leads/lead/{older.pk}/change/")
+
+
+def test_letters_typed_into_a_field_stay_letters(opened: Opened) -> None:
+    factories.lead()
+    page = opened("/admin/leads/lead/")
+    page.keyboard.press("/")
+    page.keyboard.type("jkx")
+    expect(page.locator("#searchbar")).to_have_value("jkx")
+    expect(page.locator("input.action-select:checked")).to_have_count(0)
+
+
+def test_filters_open_keep_the_focus_and_give_it_back(opened: Opened) -> None:
+    factories.lead()
+    page = opened("/admin/leads/lead/")
+    button = page.get_by_role("button", name="Filters")
+    button.focus()
+    page.keyboard.press("Enter")
+    sheet = page.get_by_role("dialog", name="Filters")
+    expect(sheet).to_be_visible()
+    expect(sheet.locator(":focus")).to_have_count(1)
+    for _ in range(50):
+        page.keyboard.press("Tab")
+    expect(sheet.locator(":focus")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_the_account_menu_opens_moves_and_closes_by_keyboard(opened: Opened) -> None:
+    page = opened("/admin/")
+    menu = page.locator("#nav-sidebar-inner").get_by_role("button", name="manager")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Light")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="Dark")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Light")).to_be_hidden()
+    expect(menu).to_be_focused()
+
+
+def test_the_menu_of_a_row_is_reached_by_keyboard(opened: Opened) -> None:
+    delivery = deliver(factories.webhook(), Status.FAILURE)
+    page = opened("/admin/webhooks/delivery/")
+    button = page.get_by_role("button", name="Actions for")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Show")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{delivery.pk}/**")
+
+
+def test_the_palette_finds_opens_and_forgets(opened: Opened) -> None:
+    lead = factories.lead()
+    page = opened("/admin/")
+    search_for(page, "olivia")
+    result = page.get_by_role("link", name="Olivia Hartley olivia.hartley@example.com")
+    expect(result).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/leads/lead/{lead.pk}/change/")
+    lead.delete()
+    page = opened("/admin/")
+    search_for(page, "olivia")
+    expect(page.get_by_text("Nothing found for “olivia”.")).to_be_visible()
+
+
+def test_home_refreshes_itself_and_leaves_the_focus(opened: Opened) -> None:
+    webhook = factories.webhook()
+    page = opened("/admin/")
+    page.clock.install()
+    page = opened("/admin/")
+    expect(page.get_by_text("No worker is running.")).to_be_visible()
+    link = page.get_by_role("row").get_by_role("link", name=webhook.name)
+    link.focus()
+    queue.beat(600)
+    deliver(webhook, Status.FAILURE)
+    page.clock.run_for(31_000)
+    expect(page.get_by_text("LeadPro production has been failing")).to_be_visible()
+    expect(page.get_by_text("No worker is running.")).to_have_count(0)
+    expect(page.get_by_role("row").get_by_role("link", name=webhook.name)).to_be_focused()
+
+
+def test_times_go_on_by_themselves(opened: Opened) -> None:
+    page = opened("/admin/")
+    page.clock.install()
+    factories.lead()
+    page = opened("/admin/")
+    page.clock.run_for(5 * 60_000)
+    expect(page.locator("section", has_text="Latest leads").locator("time").first).to_have_text("5 min ago")
+    assert Lead.objects.count() == 1
