@@ -1,0 +1,95 @@
+"""Every page in light, in dark and on a phone: nothing from elsewhere, nothing cut off sideways, nothing that axe finds
+serious; and the keyboard reaches what the mouse does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.test_main_job import HISTORY, INBOX, LEADS, SOON, WEBHOOKS
+
+LOOKS = {
+    "light": {},
+    "dark": {"dark": True},
+    "phone": {"width": 390, "height": 844},
+}
+LISTS = ("leads/office/", "leads/user/", "leads/apikey/", "leads/account/")
+
+
+def first(page: Page, path: str, selector: str = "#result_list tbody th a") -> str:
+    """Where the first row of a list leads."""
+    page.goto(path)
+    return page.locator(selector).first.get_attribute("href") or ""
+
+
+def pages(page: Page) -> Iterator[str]:
+    """Addresses of all of them, with the demo's data, for an administrator."""
+    page.goto(HISTORY)
+    expect(page.locator("#result_list tbody")).not_to_contain_text("In Queue", timeout=SOON)
+    yield "/admin/"
+    for path in (LEADS, WEBHOOKS, *(f"/admin/{path}" for path in LISTS)):
+        yield path
+        yield f"{path}add/"
+    yield first(page, f"{LEADS}?q=Lindqvist")
+    yield first(page, WEBHOOKS)
+    yield first(page, "/admin/leads/user/")
+    yield HISTORY
+    yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
+    yield f"{HISTORY}replay/"
+    yield INBOX
+    yield f"{LEADS}?q=zzzz"
+    yield "/admin/password_change/"
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical on this page: rule and element."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:120]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def wider(page: Page) -> list[str]:
+    """The elements that make the page, or its main part, scroll sideways."""
+    return page.evaluate(
+        """() => [document.scrollingElement, document.querySelector("#main")].filter(Boolean)
+            .filter((each) => each.scrollWidth > each.clientWidth + 1)
+            .map((each) => `${each.tagName} is ${each.scrollWidth} px wide, not ${each.clientWidth}`)"""
+    )
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_is_whole_and_accessible(sign_in, look):
+    page = sign_in("admin", **LOOKS[look])
+    faults: dict[str, list[str]] = {}
+    for path in list(pages(page)):
+        answer = page.goto(path)
+        assert answer is not None and answer.status == 200, path
+        assert page.evaluate("document.documentElement.classList.contains('dark')") == (look == "dark")
+        if found := serious(page) + wider(page):
+            faults[path] = found
+    assert faults == {}
+
+
+def test_the_keyboard_reaches_a_lead(sign_in):
+    page = sign_in()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Lindqvist")
+    result = page.locator("a", has_text="Harriet Lindqvist").filter(visible=True).first
+    expect(result).to_be_visible()
+    page.goto(LEADS)
+    names = page.locator("#result_list tbody th a")
+    second = names.nth(1).inner_text().split("\n")[0]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_contain_text("Version")
+    assert second in page.title() or second in page.locator(".lc-head").inner_text()
