@@ -217,6 +217,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.STRICT}
 
+# A lead may have as many comparables as their bytes allow, and each is ten inputs of its form.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+
 # Language, time, files, mail
 
 LANGUAGE_CODE = "en-gb"

@@ -270,6 +270,20 @@ def test_saving_the_form_unchanged_changes_nothing(crm, sign_in):
     assert (lead.version, Event.objects.count()) == (1, events)
 
 
+def test_a_lead_with_as_many_rows_as_fit_can_be_saved(crm, sign_in):
+    lead = factories.lead(
+        office=crm.leeds,
+        comparable_props=[{"beds": 1}] * 370,
+        questionnaire=[["?", ""]] * 200,
+        meta={str(number): "" for number in range(120)},
+        appointment_availability={"hours": ["2021-04-22"] * 150},
+    )
+    client = sign_in(crm.staff)
+    client.post(page_of(lead), filled(client, page_of(lead), stage="WON"))
+    stored = lead.values()
+    assert Lead.objects.get(pk=lead.pk).values() == stored | {"stage": "WON"}
+
+
 def test_one_save_of_many_parts_is_one_set_of_events(crm, sign_in):
     lead = everything(crm)
     client = sign_in(crm.staff)
