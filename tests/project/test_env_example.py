@@ -40,7 +40,7 @@ def test_no_setting_is_read_past_it():
     assert not [
         path
         for path in sources
-        if path.name not in own and re.search(r"environ\[|environ\.get|getenv", path.read_text())
+        if path.name not in own and re.search(r"os\.environ(\[|\.get)|getenv", path.read_text())
     ]
 
 

@@ -1,0 +1,38 @@
+"""No list answers what an address typed by hand asks of columns that it has no filter for."""
+
+import pytest
+from django.urls import reverse
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "details__contains=x",
+        "id__in=999999999999999999999",
+        "email__startswith=o",
+        "full_name=Olivia",
+        "status=%00",
+        "account__webhooks__secret__startswith=a",
+    ],
+)
+def test_unknown_lookups_are_a_bad_request(crm, sign_in, query):
+    assert sign_in(crm.manager).get(reverse("admin:leads_lead_changelist") + f"?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [("leads_apikey", "digest__startswith"), ("webhooks_webhook", "secret__startswith"), ("leads_user", "password__gt")],
+)
+def test_secrets_cannot_be_guessed_letter_by_letter(crm, sign_in, model, lookup):
+    assert sign_in(crm.superuser).get(reverse(f"admin:{model}_changelist") + f"?{lookup}=a").status_code == 400
+
+
+@pytest.mark.parametrize("query", ["status=NEW", "office=1", "created_at_from=2026-01-01", "callable=yes", "p=1", "q=x"])
+def test_the_filters_of_the_list_work(crm, sign_in, query):
+    assert sign_in(crm.manager).get(reverse("admin:leads_lead_changelist") + f"?{query}").status_code == 200
+
+
+def test_the_filters_of_the_webhooks_work(crm, sign_in):
+    address = reverse("admin:webhooks_webhook_changelist")
+    for query in ("state__exact=paused", "dialect__exact=leadpro", f"account__id__exact={crm.account.pk}"):
+        assert sign_in(crm.superuser).get(f"{address}?{query}").status_code == 200
