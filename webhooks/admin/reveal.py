@@ -30,10 +30,11 @@ def redeem(request: HttpRequest, webhook: Webhook) -> str:
     _, mark, until = promised
     if time.time() > until:
         return ""
-    for secret in (webhook.secret, webhook.next_secret):
-        if secret and constant_time_compare(_mark(secret), mark):
-            return secret
-    return ""
+    try:
+        stored = (webhook.secret, webhook.next_secret)
+    except ValueError:
+        return ""
+    return next((secret for secret in stored if secret and constant_time_compare(_mark(secret), mark)), "")
 
 
 def _mark(secret: str) -> str:

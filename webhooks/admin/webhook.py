@@ -37,7 +37,7 @@ from webhooks.admin.webhook_dialogs import (
     SwitchNowDialog,
     cancelled,
 )
-from webhooks.admin.webhook_form import conditions, events_field, fields_of, in_words, webhook_form
+from webhooks.admin.webhook_form import UNREADABLE, conditions, events_field, fields_of, in_words, webhook_form
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, State, Webhook
 from webhooks.outbound import rotation, switch, trial
@@ -74,6 +74,7 @@ class WebhookAdmin(Admin):
     empty_title = "No webhooks yet"
     empty_text = "They tell other systems about your leads."
     readonly_fields = ("shown_system", "shown_events", "shown_settings", "shown_headers", "shown_offices")
+    delete_confirmation_template = "admin/leads/delete_confirmation.html"
 
     # Who may
 
@@ -159,7 +160,7 @@ class WebhookAdmin(Admin):
         return (
             (None, {"fields": (*account, "dialect", "name", "url", "description")}),
             (None, {"fields": (*map(events_field, DIALECTS.values()), "offices")}),
-            ("Sending", {"fields": (*settings, "custom_headers", "send_webhook_headers", "timeout")}),
+            ("Sending", {"fields": (*settings, "headers", "send_webhook_headers", "timeout")}),
         )
 
     # No secret is among these: what a model field would show is decrypted.
@@ -190,7 +191,10 @@ class WebhookAdmin(Admin):
 
     @display(description="Custom headers")
     def shown_headers(self, webhook: Webhook) -> str:
-        return ", ".join(f"{name}: {MASK}" for name in webhook.custom_headers) or "–"
+        try:
+            return ", ".join(f"{name}: {MASK}" for name in webhook.custom_headers) or "–"
+        except ValueError:
+            return UNREADABLE
 
     def changeform_view(
         self,
@@ -220,9 +224,7 @@ class WebhookAdmin(Admin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            # State and secret are other people's business meanwhile.
-            names = set(form.fields) & set(form._meta.fields) - {"offices"}
-            obj.save(update_fields=[*names, "events", "settings"])
+            obj.save(update_fields=form.columns)
             return
         secret = obj.wire.new_secret()
         obj.secret, obj.secret_since = secret, timezone.now()
@@ -387,6 +389,10 @@ class WebhookAdmin(Admin):
         if not self.has_change_permission(request):
             raise PermissionDenied
         webhook = self.found(request, webhook_id)
-        delivery = trial.send_test(webhook)
+        try:
+            delivery = trial.send_test(webhook)
+        except ValueError as error:
+            messages.error(request, f"No test was sent: {error}.")
+            return HttpResponseRedirect(self.url("change", webhook))
         self.log_change(request, webhook, "Sent a test.")
         return HttpResponseRedirect(f"{self.url('change', webhook)}?test={delivery.pk}")

@@ -37,6 +37,7 @@ from webhooks.outbound.deliver import door
 from webhooks.wire.dialect import Dialect, Setting
 
 UNENCRYPTED = "http sends data unencrypted."
+UNREADABLE = "What is stored cannot be decrypted: none of WEBHOOK_ENCRYPTION_KEYS fits. Bring the lost key back."
 
 
 def events_field(dialect: Dialect) -> str:
@@ -148,7 +149,8 @@ class _WebhookForm(forms.ModelForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
         help_text="Only leads of the chosen offices. None chosen: all leads, those without an office too.",
     )
-    custom_headers = HeadersField()
+    # Not by the column's name: a form reads the columns that it names, and this one may be beyond decrypting.
+    headers = HeadersField()
     send_webhook_headers = forms.BooleanField(
         label="Send webhook-id, webhook-timestamp and webhook-signature",
         required=False,
@@ -173,7 +175,6 @@ class _WebhookForm(forms.ModelForm):
             "url",
             "description",
             "offices",
-            "custom_headers",
             "send_webhook_headers",
             "timeout",
         )
@@ -187,7 +188,7 @@ class _WebhookForm(forms.ModelForm):
         if webhook.pk is None:
             self.initial.setdefault("dialect", next(iter(DIALECTS)))
         else:
-            self.initial["custom_headers"] = HeadersField.rows(webhook.custom_headers)
+            self._show_headers()
         for dialect in DIALECTS.values():
             chosen = webhook.pk is not None and webhook.dialect == dialect.name
             self.initial[events_field(dialect)] = webhook.events if chosen else list(dialect.events)
@@ -203,6 +204,13 @@ class _WebhookForm(forms.ModelForm):
             field.label_from_instance = lambda office: f"{office.account.name} – {office.name}"
         limits = ", ".join(f"{dialect.deadline:g} s for {dialect.label}" for dialect in DIALECTS.values())
         self.fields["timeout"].help_text = f"Seconds for one try, 1 to {conf.LONGEST_TIMEOUT}. Empty: {limits}."
+
+    def _show_headers(self) -> None:
+        field = self.fields["headers"]
+        try:
+            self.initial["headers"] = HeadersField.rows(self.instance.custom_headers)
+        except ValueError:
+            self.initial["headers"], field.disabled, field.help_text = [], True, UNREADABLE
 
     def clean_name(self) -> str:
         return " ".join(self.cleaned_data["name"].split())
@@ -220,9 +228,21 @@ class _WebhookForm(forms.ModelForm):
             raise ValidationError(capfirst(str(refusal)), code=str(refusal.kind)) from None
         return url
 
-    def clean_custom_headers(self) -> dict[str, str]:
-        stored = self.instance.custom_headers if self.instance.pk is not None else {}
-        return HeadersField.build(self.cleaned_data["custom_headers"], stored)
+    def clean_headers(self) -> list[Cells]:
+        rows: list[Cells] = self.cleaned_data["headers"]
+        if not self.fields["headers"].disabled:
+            stored = self.instance.custom_headers if self.instance.pk is not None else {}
+            self.instance.custom_headers = HeadersField.build(rows, stored)
+        return rows
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that this form decides. State and secret are other people's business meanwhile."""
+        typed = {field.name for field in Webhook._meta.concrete_fields}.intersection(self.fields) | {
+            "events",
+            "settings",
+        }
+        return typed if self.fields["headers"].disabled else typed | {"custom_headers"}
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
@@ -284,7 +304,8 @@ def webhook_form(scope: Scope) -> type[forms.ModelForm]:
         )
         for setting in dialect.settings:
             fields[setting_field(dialect, setting)] = _setting(setting)
-    return type(_WebhookForm)("WebhookForm", (_WebhookForm,), fields)
+    form: type[forms.ModelForm] = type(forms.ModelForm)("WebhookForm", (_WebhookForm,), fields)  # type: ignore[misc]
+    return form
 
 
 def _setting(setting: Setting) -> forms.Field:

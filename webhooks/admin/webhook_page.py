@@ -52,6 +52,7 @@ class SecretCard:
     age: str
     next: str
     next_at: datetime | None
+    lost: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,12 @@ def host(webhook: Webhook) -> str:
 
 def _meta(webhook: Webhook) -> str:
     card = secret_card(webhook)
-    signing = f"signing secret {card.current}, {card.age} old" if card.current else "no signing secret"
+    if card.lost:
+        signing = "signing secret lost"
+    elif card.current:
+        signing = f"signing secret {card.current}" + (f", {card.age} old" if card.age else "")
+    else:
+        signing = "no signing secret"
     return f"{webhook.wire.label} · {signing}"
 
 
@@ -134,7 +140,7 @@ def _button(admin: WebhookAdmin, webhook: Webhook, name: str) -> Button:
 
 def history(webhook: Webhook, *statuses: str) -> str:
     """Webhook History of this webhook, with these states only."""
-    query = [("webhook", webhook.pk), *(("status", status) for status in statuses)]
+    query = [("webhook", str(webhook.pk)), *(("status", status) for status in statuses)]
     return f"{reverse('admin:webhooks_delivery_changelist')}?{urlencode(query)}"
 
 
@@ -173,6 +179,7 @@ def secret_card(webhook: Webhook) -> SecretCard:
         age=span((now - held.since).total_seconds()) if held.since else "",
         next=rotation.tail(held.next) if held.next else "",
         next_at=held.next_at,
+        lost=held.lost,
     )
 
 

@@ -27,7 +27,12 @@ def judge(webhook: Webhook, headers: Mapping[str, str], body: bytes, now: dateti
     Event and label are read from what the signature vouches for, as the systems themselves advise, and from the body
     where it vouches for nothing.
     """
-    secrets = webhook.secrets(now)
+    try:
+        secrets = webhook.secrets(now)
+    except ValueError:
+        return Judgement(
+            Signature.WRONG, "The webhook's secret cannot be decrypted: nothing can be verified.", "", "", False
+        )
     verified = webhook.wire.verify(body, headers, secrets)
     outcome, detail = verified.outcome, verified.detail
     given = headers.get("webhook-signature")

@@ -81,7 +81,11 @@ def _reply(request: HttpRequest, webhook: Webhook, body: bytes) -> HttpResponse:
 
 def _shown(headers: Mapping[str, str], webhook: Webhook) -> list[tuple[str, str]]:
     """The values of the webhook's own custom headers are secrets, and this table is not encrypted."""
-    secret = {name.lower() for name in webhook.custom_headers}
+    try:
+        secret = {name.lower() for name in webhook.custom_headers}
+    except ValueError:
+        # They cannot be decrypted: whichever they are.
+        secret = set(headers)
     return [(name, MASK if name in secret else value) for name, value in headers.items()]
 
 

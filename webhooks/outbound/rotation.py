@@ -23,19 +23,27 @@ _FIELDS = ("secret", "secret_since", "next_secret", "next_secret_at")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A webhook's secrets as they stand at one time. `next` signs from `next_at` on, which lies ahead; empty: none."""
+    """A webhook's secrets as they stand at one time. `next` signs from `next_at` on, which lies ahead; empty: none.
+
+    lost: what is stored cannot be decrypted any more, and counts as none.
+    """
 
     current: str
     since: datetime | None
     next: str = ""
     next_at: datetime | None = None
+    lost: bool = False
 
 
 def keys(webhook: Webhook, now: datetime) -> Keys:
     """As stored, or, once the overlap is over, with the next secret as the current one."""
-    if webhook.next_secret and webhook.next_secret_at is not None and now >= webhook.next_secret_at:
-        return Keys(webhook.next_secret, webhook.next_secret_at)
-    return Keys(webhook.secret, webhook.secret_since, webhook.next_secret, webhook.next_secret_at)
+    try:
+        current, following = webhook.secret, webhook.next_secret
+    except ValueError:
+        return Keys("", None, lost=True)
+    if following and webhook.next_secret_at is not None and now >= webhook.next_secret_at:
+        return Keys(following, webhook.next_secret_at)
+    return Keys(current, webhook.secret_since, following, webhook.next_secret_at)
 
 
 def tail(secret: str) -> str:

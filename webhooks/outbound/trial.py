@@ -27,26 +27,28 @@ TEST_HEADER: Headers = (("webhook-test", "true"),)
 def send_test(webhook: Webhook) -> Delivery:
     """Send the sample to a webhook, whatever its state, and return the settled delivery.
 
-    Takes as long as the try does: at most the webhook's time limit. Call it outside of any transaction.
+    Takes as long as the try does: at most the webhook's time limit. Call it outside of any transaction. Raises
+    ValueError when the request cannot be written, as when its secret cannot be decrypted.
     """
-    body = webhook.wire.sample()
-    delivery = _claimed(webhook, body)
+    body, now = webhook.wire.sample(), datetime.now(UTC)
+    message_id = f"msg_{ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10))}_{webhook.pk}"
+    request, shown = compose.build(webhook, body, message_id, now)
+    request = replace(request, headers=(*request.headers, *TEST_HEADER))
+    delivery = _claimed(webhook, message_id, body)
     claimed = Claimed(
         id=delivery.pk,
         fence=delivery.fence,
         event_id=0,
         webhook_id=webhook.pk,
-        message_id=delivery.message_id,
+        message_id=message_id,
         body_of=delivery.pk,
         sent_as=delivery.sent_as,
         dialect=delivery.dialect,
         lane=delivery.lane,
         tries=0,
     )
-    started_at, started = datetime.now(UTC), time.monotonic()
-    request, shown = compose.build(webhook, body, delivery.message_id, started_at)
-    request = replace(request, headers=(*request.headers, *TEST_HEADER))
     parcel = Parcel(claimed, request, (*shown, *TEST_HEADER), webhook.deadline, fresh=False, final=True)
+    started_at, started = datetime.now(UTC), time.monotonic()
     exchange = deliver.door().send(request, deadline=parcel.deadline)
     duration_ms = round((time.monotonic() - started) * 1000)
     with transaction.atomic():
@@ -55,9 +57,8 @@ def send_test(webhook: Webhook) -> Delivery:
     return delivery
 
 
-def _claimed(webhook: Webhook, body: bytes) -> Delivery:
+def _claimed(webhook: Webhook, message_id: str, body: bytes) -> Delivery:
     """The row and its bytes, as if a worker had claimed it: nobody else sends it."""
-    message_id = f"msg_{ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10))}_{webhook.pk}"
     with transaction.atomic():
         delivery = Delivery.objects.create(
             account_id=webhook.account_id,

@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -253,3 +254,12 @@ def test_an_unknown_address_is_404(webhook):
 def test_the_address_names_this_installation(webhook, settings):
     settings.SITE_URL = "https://crm.example"
     assert address(webhook) == f"https://crm.example/inbox/{webhook.pk}/"
+
+
+def test_a_lost_key_is_no_crash(webhook, settings):
+    request = signed(webhook)
+    settings.WEBHOOK_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert post(webhook, *request).status_code == 401
+    kept = InboxRequest.objects.get()
+    assert "cannot be decrypted" in kept.signature_detail
+    assert "hush-hush" not in kept.headers
