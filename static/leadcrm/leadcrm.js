@@ -367,6 +367,9 @@
     }
     reach(part);
     tick();
+    // The script of bulk actions has bound itself to the checkboxes that are gone.
+    const rows = part.querySelectorAll("tr input.action-select");
+    if (rows.length && window.Actions) window.Actions(rows, { parent: part.closest(".result-list-wrapper") || part });
     part.dispatchEvent(new CustomEvent("lc:refreshed", { bubbles: true }));
   }
 
