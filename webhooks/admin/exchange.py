@@ -86,7 +86,8 @@ def pretty(text: str) -> SafeString:
         return mark_safe("")
     if not isinstance(value, dict | list):
         return mark_safe("")
-    indented = json.dumps(value, ensure_ascii=False, indent=2)
+    # A lone surrogate is fine as an escape, and breaks the page as a character.
+    indented = json.dumps(value, ensure_ascii=False, indent=2).encode(errors="backslashreplace").decode()
     parts, end = [], 0
     for match in _KEY.finditer(indented):
         parts += [escape(indented[end : match.start(2)]), mark_safe('<span class="lc-json-key">'), escape(match[2])]

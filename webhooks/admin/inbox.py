@@ -48,7 +48,7 @@ class ClearDialog(BaseDialogForm):
     form_before_template = "admin/webhooks/webhook/dialog.html"
 
     def get_before_template_context(self, request: HttpRequest, object_id: int | str | None = None) -> dict[str, Any]:
-        count = InboxRequest.objects.filter(webhook=object_id).count()
+        count = InboxRequest.objects.filter(webhook=int(object_id or 0)).count()
         return {"title": "Clear the inbox?", "sentences": [f"{plural(count, 'request is', 'requests are')} removed."]}
 
 

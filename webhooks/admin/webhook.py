@@ -47,6 +47,8 @@ _ONE_ENDPOINT = "{} itself knows one endpoint per account; here, each webhook ge
 
 
 class WebhookList(ChangeList):
+    result_list: Any
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         # How the webhooks of the page stand, in one go.
