@@ -3,7 +3,10 @@
 With DEBUG off, anything missing or left at its sample value stops the start with one line that names it.
 """
 
+import logging
 import math
+import warnings
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from leadcrm import csp
+from webhooks.outbound.address import AddressPolicy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+YES = frozenset({"true", "yes", "on", "1"})
+NO = frozenset({"false", "no", "off", "0", ""})
 
 
 class Environment(environ.Env):
@@ -25,6 +33,18 @@ class Environment(environ.Env):
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:
             raise ImproperlyConfigured(f"{var} cannot be read: {error}.") from None
+
+    def bool(self, var: str, default: Any = False) -> Any:
+        """A slip of the pen must not switch a guard off: what is neither yes nor no is refused."""
+        text = self.str(var, default=str(default)).strip().lower()
+        if text not in YES | NO:
+            raise ImproperlyConfigured(f"{var} must be true or false, not {text!r}.")
+        return text in YES
+
+    def list(self, var: str, default: Sequence[str] = ()) -> Any:
+        """Entries between commas, without the blanks around them."""
+        entries = (entry.strip() for entry in self.str(var, default=",".join(default)).split(","))
+        return [entry for entry in entries if entry]
 
 
 env = Environment()
@@ -42,10 +62,10 @@ SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 SAMPLE_SECRET_KEY = "sample-secret-key-replace-me-sample-secret-key-replace-me"
 SAMPLE_ENCRYPTION_KEY = "c2FtcGxlLWtleS1yZXBsYWNlLW1lLXNhbXBsZS1rZXk="
 
-SECRET_KEY = env.str("SECRET_KEY", default="")
-WEBHOOK_ENCRYPTION_KEYS = env.list("WEBHOOK_ENCRYPTION_KEYS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECRET_KEY = env.str("SECRET_KEY", default="").strip()
+WEBHOOK_ENCRYPTION_KEYS = env.list("WEBHOOK_ENCRYPTION_KEYS")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS")
 
 if DEBUG:
     SECRET_KEY = SECRET_KEY or SAMPLE_SECRET_KEY
@@ -82,7 +102,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "django_filters",
     "django_q",
     "axes",
     "leads",
@@ -126,7 +145,11 @@ TEMPLATES = [
 
 # Database. Connections are kept: opening SQLite anew for each nudge of the queue costs more than the nudge.
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what it says of an unknown scheme is said below
+    DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+if not DATABASES["default"].get("ENGINE"):
+    raise ImproperlyConfigured("DATABASE_URL must look like sqlite:///file or postgres://user:password@host/name.")
 DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED:
@@ -260,14 +283,20 @@ REST_FRAMEWORK = {
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 if not 0 < WEBHOOK_RETRY_SCALE < math.inf:
     raise ImproperlyConfigured("WEBHOOK_RETRY_SCALE must be a number above 0.")
-WEBHOOK_ALLOWLIST = env.list("WEBHOOK_ALLOWLIST", default=[])
+WEBHOOK_ALLOWLIST = env.list("WEBHOOK_ALLOWLIST")
+try:
+    AddressPolicy.parse(WEBHOOK_ALLOWLIST)
+except ValueError as error:
+    raise ImproperlyConfigured(f"{error}.") from None
 WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", default=False)
 WEBHOOK_INBOX = env.bool("WEBHOOK_INBOX", default=False)
 LEADPRO_REFERENCE_REQUIRED = env.bool("LEADPRO_REFERENCE_REQUIRED", default=True)
 
 # Logs
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
