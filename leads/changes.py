@@ -72,13 +72,15 @@ class Unit:
         self.using = using
         self._before: dict[type[Record], dict[int, Row | None]] = {}
 
-    def touch(self, model: type[Record], pks: Iterable[int]) -> None:
-        """Read and lock the rows that this unit is about to write."""
+    def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
+        """Read and lock the rows that this unit is about to write; returns those that it had not touched yet."""
         seen = self._before.setdefault(model, {})
-        for chunk in _chunks([pk for pk in pks if pk not in seen]):
+        new = [pk for pk in pks if pk not in seen]
+        for chunk in _chunks(new):
             rows = model.rows(self.using, chunk, lock=True)
             for pk in chunk:
                 seen[pk] = rows.get(pk)
+        return new
 
     def born(self, model: type[Record], pks: Iterable[int]) -> None:
         """Note rows that this unit has just inserted."""

@@ -27,7 +27,7 @@ def refer(lead: Lead, office_id: object) -> Lead:
         # Read again and locked: what the caller holds may be old, and "the office it left" is told to others.
         leads = Lead.objects.using(using).select_related("office", "account")
         if connections[using].features.has_select_for_update:
-            leads = leads.select_for_update(of=("self",))
+            leads = leads.select_for_update(of=("self",), no_key=True)
         lead = leads.get(pk=lead.pk)
         office = _office(lead, office_id)
         left = lead.office

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
@@ -95,6 +96,9 @@ class Scope:
         elif office_id != stored.get("office_id") and not _there(self.choosable_offices(account_id), office_id):
             found.append(Violation("office_id", "reference", "must be an office of the account that you may use"))
         if parent_id is not None and parent_id != stored.get("parent_id"):
+            if lead_id is not None and connection.in_atomic_block:
+                # Two changes at once, each fine by itself, could make a lead its own grandparent: one after the other.
+                Account.objects.select_for_update(no_key=True).get(pk=account_id)
             if not _there(self.choosable_parents(account_id), parent_id):
                 found.append(Violation("parent_id", "reference", "must be a lead of the same account that you may see"))
             elif lead_id is not None and _descends(parent_id, lead_id):

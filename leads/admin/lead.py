@@ -186,7 +186,7 @@ class LeadAdmin(Admin):
             return lead
         rows = self.get_queryset(request)
         if connection.features.has_select_for_update:
-            rows = rows.select_for_update(of=("self",))
+            rows = rows.select_for_update(of=("self",), no_key=True)
         return rows.filter(pk=lead.pk).first()
 
     def changeform_view(

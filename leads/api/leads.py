@@ -17,7 +17,7 @@ from leads.api.permissions import Need
 from leads.api.view import View, id_of, unknown_keys
 from leads.changes import unit
 from leads.fields import BY_WIRE, FIELDS
-from leads.models import Account, Lead
+from leads.models import Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.lead import judge
 from leads.refer import refer
@@ -92,7 +92,7 @@ def find(view: View, pk: str, lock: bool = False) -> Lead:
     """The lead of this id within the key's reach; locked, it is the one that is being changed until the unit ends."""
     leads = view.scope.leads().select_related("account", "office")
     if lock:
-        leads = leads.select_for_update(of=("self",))
+        leads = leads.select_for_update(of=("self",), no_key=True)
     number = id_of(pk)
     lead = leads.filter(pk=number).first() if number is not None else None
     if lead is None:
@@ -119,9 +119,6 @@ def store(view: View, lead: Lead, sent: Mapping[str, Any]) -> None:
         if "office_id" not in given:
             given["office_id"] = _only_office(view)
     merged = lead.values() | given
-    if not new and merged["parent_id"] != before["parent_id"]:
-        # Two changes at once, each fine by itself, could make a lead its own grandparent.
-        Account.objects.select_for_update(no_key=True).get(pk=lead.account_id)
     violations = judge(merged, None if new else before, leads_api=True)
     judged = {violation.field for violation in violations}
     violations += [

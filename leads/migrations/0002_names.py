@@ -5,31 +5,29 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
-        ('leads', '0001_initial'),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("leads", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Role',
-            fields=[
-            ],
+            name="Role",
+            fields=[],
             options={
-                'verbose_name': 'role',
-                'verbose_name_plural': 'roles',
-                'proxy': True,
-                'indexes': [],
-                'constraints': [],
+                "verbose_name": "role",
+                "verbose_name_plural": "roles",
+                "proxy": True,
+                "indexes": [],
+                "constraints": [],
             },
-            bases=('auth.group',),
+            bases=("auth.group",),
             managers=[
-                ('objects', django.contrib.auth.models.GroupManager()),
+                ("objects", django.contrib.auth.models.GroupManager()),
             ],
         ),
         migrations.AlterModelOptions(
-            name='user',
-            options={'verbose_name': 'person', 'verbose_name_plural': 'people'},
+            name="user",
+            options={"verbose_name": "person", "verbose_name_plural": "people"},
         ),
     ]

@@ -109,7 +109,17 @@ class Lead(Record):
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
-        if violations := judge(_by_key(after), _by_key(before) if before is not None else None):
+        values, was = _by_key(after), _by_key(before) if before is not None else None
+        violations = judge(values, was)
+        if violations and was is not None:
+            # A rule that was made stricter since does not stand in the way of what has nothing to do with it.
+            known = {(violation.field, violation.rule) for violation in judge(was, was)}
+            violations = [
+                violation
+                for violation in violations
+                if (violation.field, violation.rule) not in known or values[violation.field] != was[violation.field]
+            ]
+        if violations:
             raise invalid(violations)
 
     @classmethod

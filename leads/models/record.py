@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from django.db import connections, models, router
+from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
@@ -18,7 +19,8 @@ class RecordQuerySet(models.QuerySet["Record"]):
     def update(self, **values: Any) -> int:
         with unit(self._for_write_db(), savepoint=False) as work:
             pks = list(self.order_by("pk").values_list("pk", flat=True))
-            work.touch(self.model, pks)
+            if len(work.touch(self.model, pks)) == len(pks):
+                values.setdefault("version", F("version") + 1)  # else the unit's exit would do so row by row
             # By key, as a row that another transaction adds meanwhile was not touched.
             return sum(
                 super(RecordQuerySet, self.filter(pk__in=pks[start : start + CHUNK])).update(**values)
@@ -134,7 +136,7 @@ class Record(models.Model):
         # In one order for everybody, so that two units cannot wait for each other's locks.
         query = cls.plain(using).filter(pk__in=pks).order_by("pk")
         if lock and connections[using].features.has_select_for_update:
-            query = query.select_for_update(of=("self",))
+            query = query.select_for_update(of=("self",), no_key=True)
         columns = [field.attname for field in cls._meta.concrete_fields]
         return {row["id"]: row for row in query.values(*columns, **cls.names())}
 

@@ -233,6 +233,25 @@ def test_no_write_gets_round_the_rules():
     assert Lead.objects.get().stage == "NEW"
 
 
+def test_a_rule_made_stricter_since_is_asked_when_its_field_is_touched(settings):
+    settings.LEADPRO_REFERENCE_REQUIRED = False
+    sale = {"type": "sale", "advert_address": "1 Park Square", "advert_postcode": "LS1 2NL"}
+    lead = factories.lead(**sale)
+    settings.LEADPRO_REFERENCE_REQUIRED = True
+    lead.stage = "WON"
+    lead.save()
+    assert Lead.objects.get().stage == "WON"
+    with pytest.raises(ValidationError):
+        factories.lead(**sale)
+
+
+def test_many_rows_take_few_statements(django_assert_max_num_queries):
+    Lead.objects.bulk_create([factories.new_lead(email=f"lead{number}@example.com") for number in range(200)])
+    with django_assert_max_num_queries(25):
+        Lead.objects.update(stage="WON")
+    assert set(Lead.objects.values_list("version", flat=True)) == {2}
+
+
 def test_a_lead_without_type_needs_one_way_to_reach_it():
     with pytest.raises(ValidationError) as error:
         Lead(account=factories.account()).save()

@@ -166,9 +166,11 @@ class Conductor:
 
     def end(self) -> None:
         """Give back what was not sent, wait for what was, and settle it; cut it when told to stop."""
-        unsent = [parcel.claimed for parcel in (*self.composed, *self.senders.recall())]
-        unsent += [one.claimed for one in self.refused]
+        self.senders.recall()
         self.composed, self.refused = [], []
+        # All that is held and not on its way, whatever step it had reached when the round ended.
+        leaving = self.senders.ids | {result.parcel.claimed.id for result in self.unsettled}
+        unsent = [claimed for pk, claimed in self.held.items() if pk not in leaving]
         self._give_back(unsent)
         self.senders.dismiss()
         cut_at: float | None = None

@@ -40,6 +40,11 @@ class Senders:
         return self._todo.qsize()
 
     @property
+    def ids(self) -> set[int]:
+        """The deliveries in hand."""
+        return set(self._lease_ends)
+
+    @property
     def in_hand(self) -> int:
         """Parcels whose result was not collected yet."""
         return len(self._lease_ends)

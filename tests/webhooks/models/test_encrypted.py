@@ -1,5 +1,6 @@
 import pytest
 from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from tests import factories
@@ -52,3 +53,22 @@ def test_an_empty_secret_stays_empty():
     factories.webhook(secret="")
     assert stored("secret") == ""
     assert Webhook.objects.get().secret == ""
+
+
+def test_reencrypt_lets_the_old_key_go(settings):
+    factories.webhook(secret="geheim", custom_headers={"X-Token": "auch"})
+    new = Fernet.generate_key().decode()
+    settings.WEBHOOK_ENCRYPTION_KEYS = [new, *settings.WEBHOOK_ENCRYPTION_KEYS]
+    call_command("reencrypt", verbosity=0)
+    settings.WEBHOOK_ENCRYPTION_KEYS = [new]
+    webhook = Webhook.objects.get()
+    assert (webhook.secret, webhook.custom_headers) == ("geheim", {"X-Token": "auch"})
+
+
+def test_reencrypt_changes_nothing_when_one_secret_is_lost(settings):
+    factories.webhook(name="lost", secret="geheim")
+    settings.WEBHOOK_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    before = stored("secret")
+    with pytest.raises(CommandError, match="lost: a stored secret cannot be decrypted"):
+        call_command("reencrypt")
+    assert stored("secret") == before

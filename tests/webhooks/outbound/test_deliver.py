@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from standardwebhooks import Webhook as StandardWebhook
 
@@ -340,6 +340,20 @@ def test_what_a_worker_has_in_hand_stops_with_the_webhook(receiver, webhook, sta
     assert len(receiver.received) < stopped[0] + 70
     # Tries that were out come back to a webhook that wants no more of them.
     assert set(Delivery.objects.values_list("status", flat=True)) == {status}
+
+
+def test_an_error_of_the_database_gives_back_what_was_claimed(receiver, webhook, monkeypatch):
+    factories.lead()
+
+    def fail(claims):
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compose, "compose", fail)
+        with pytest.raises(OperationalError):
+            run()
+    assert Delivery.objects.get().status == Status.QUEUED
+    assert run() == 1
 
 
 def test_slow_receivers_are_sent_to_side_by_side(receiver, webhook):

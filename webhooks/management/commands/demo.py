@@ -20,12 +20,15 @@ from webhooks.dialects import DIALECTS
 from webhooks.inbox.address import address
 from webhooks.models import Webhook
 
+PRACTICE = "LeadPro practice"
+
 
 class Command(BaseCommand):
     help = "Load the demo's accounts, people and leads, point its webhooks at the test inbox, and save a few leads."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if Account.objects.exists():
+            self._follow_address()
             return
         if not settings.DEMO_PASSWORD:
             raise CommandError("DEMO_PASSWORD is not set: the demo's users would have none.")
@@ -40,6 +43,13 @@ class Command(BaseCommand):
                 self._add_webhook(account)
             self._save_leads()
 
+    def _follow_address(self) -> None:
+        """The demo's own webhooks go on pointing at this program when it is started at another port."""
+        for webhook in Webhook.objects.filter(name=PRACTICE, url__startswith="http://127.0.0.1:"):
+            if webhook.url != address(webhook):
+                webhook.url = address(webhook)
+                webhook.save(update_fields=["url"])
+
     def _bring_up_to_date(self) -> None:
         """The fixture's newest lead came an hour ago, whenever the demo is loaded."""
         newest = Lead.objects.aggregate(newest=Max("created_at"))["newest"]
@@ -51,7 +61,7 @@ class Command(BaseCommand):
         dialect = DIALECTS["leadpro"]
         webhook = Webhook.objects.create(
             account=account,
-            name="LeadPro practice",
+            name=PRACTICE,
             description="Points at the test inbox of this program.",
             dialect=dialect.name,
             url="",
