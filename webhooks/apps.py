@@ -14,10 +14,6 @@ class WebhooksConfig(AppConfig):
         from webhooks.outbound import replay, switch
 
         receivers.connect()
-        jobs.declare(
-            replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting"
-        )
-        jobs.declare(
-            switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded"
-        )
+        jobs.declare(replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting")
+        jobs.declare(switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded")
         post_migrate.connect(roles.grant_all, sender=self)
