@@ -21,13 +21,20 @@ def test_unknown_lookups_are_a_bad_request(crm, sign_in, query):
 
 @pytest.mark.parametrize(
     ("model", "lookup"),
-    [("leads_apikey", "digest__startswith"), ("webhooks_webhook", "secret__startswith"), ("leads_user", "password__gt")],
+    [
+        ("leads_apikey", "digest__startswith"),
+        ("webhooks_webhook", "secret__startswith"),
+        ("leads_user", "password__gt"),
+    ],
 )
 def test_secrets_cannot_be_guessed_letter_by_letter(crm, sign_in, model, lookup):
     assert sign_in(crm.superuser).get(reverse(f"admin:{model}_changelist") + f"?{lookup}=a").status_code == 400
 
 
-@pytest.mark.parametrize("query", ["status=NEW", "office=1", "created_at_from=2026-01-01", "callable=yes", "p=1", "q=x"])
+@pytest.mark.parametrize(
+    "query",
+    ["status=NEW", "office=1", "created_at_from=2026-01-01", "callable=yes", "p=1", "q=x"],
+)
 def test_the_filters_of_the_list_work(crm, sign_in, query):
     assert sign_in(crm.manager).get(reverse("admin:leads_lead_changelist") + f"?{query}").status_code == 200
 
