@@ -14,6 +14,7 @@ from benchmarks.process import serve
 
 # Nobody has collected static files here; where a page finds their names is no part of what is measured.
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+settings.STATIC_ROOT = None
 django.setup()
 
 from django.test import Client  # noqa: E402
