@@ -2,10 +2,11 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import webhooks.dialects
-import webhooks.models.encrypted
 from django.conf import settings
 from django.db import migrations, models
+
+import webhooks.dialects
+import webhooks.models.encrypted
 
 
 class Migration(migrations.Migration):
