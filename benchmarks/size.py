@@ -15,12 +15,13 @@ class Size:
     saves: int
     # Saves whose way to the receiver is timed.
     samples: int
-    # Rows of Webhook History, and how often each of its pages is asked for.
+    # Rows of Webhook History, how often each of its pages is asked for, and how often Next is followed to page50.
     rows: int
     visits: int
+    turns: int = 49
 
 
 FULL = Size("full", rounds=7, seconds=3.0, saves=60, samples=200, rows=1_000_000, visits=7)
 QUICK = Size("quick", rounds=5, seconds=1.0, saves=30, samples=40, rows=100_000, visits=5)
 # For the test that every promised figure is there; its values mean nothing.
-SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, samples=2, rows=4_000, visits=1)
+SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, samples=2, rows=4_000, visits=1, turns=2)

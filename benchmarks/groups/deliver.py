@@ -26,11 +26,13 @@ def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]
 
         def deliver(count: int) -> float:
             engine.ask("queue", count=count)
-            return count / engine.ask("send", count=count)
+            seconds: float = engine.ask("send", count=count)
+            return count / seconds
 
         def post(count: int) -> float:
             session.ask("load", database=str(here.database), count=count)
-            return count / session.ask("send", url=url)
+            seconds: float = session.ask("send", url=url)
+            return count / seconds
 
         # The slower one sends for as long as a round shall take, and the other one the same number.
         count = round(size.seconds * min(deliver(WARM_UP), post(WARM_UP))) + 1

@@ -1,8 +1,8 @@
-"""history.1m.*: pages of Webhook History over a million deliveries, as a manager and as a superuser; the slower one counts.
+"""history.1m.*: pages of Webhook History over a million deliveries, to a manager and to a superuser; the slower counts.
 
-first: the list as it opens. page50: the fiftieth page, come to by Next. status, webhook, date: one filter each, the date
-being three days in the middle of the history. ms is the median of some visits, statements what one of them asked the
-database. The quick form looks at 100,000 deliveries.
+first: the list as it opens. page50: the fiftieth page, come to by Next. status, webhook, date: one filter each, the
+date being three days in the middle of the history. ms is the median of some visits, statements what one of them asked
+the database. The quick form looks at 100,000 deliveries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]
         }
         for page in PAGES:
             seen = [
-                _visits(visitor, who, queries[page] if page in queries else _fiftieth(visitor, who), size.visits)
+                _visits(
+                    visitor, who, queries[page] if page in queries else _by_next(visitor, who, size.turns), size.visits
+                )
                 for who in WHO
             ]
             yield Figure(f"history.1m.{page}.ms", max(ms for ms, _ in seen), "ms")
@@ -47,9 +49,9 @@ def _visits(visitor: Process, who: str, query: str, times: int) -> tuple[float, 
     return median(visit["ms"] for visit in visits), max(visit["statements"] for visit in visits)
 
 
-def _fiftieth(visitor: Process, who: str) -> str:
+def _by_next(visitor: Process, who: str, turns: int) -> str:
     query = ""
-    for _ in range(49):
+    for _ in range(turns):
         query = _look(visitor, who, query)["next"]
     return query
 

@@ -1,8 +1,7 @@
-"""latency.idle.embedded.*: ms from a save's commit to the last byte of the request at the receiver, nothing else going on.
+"""latency.idle.embedded.*: ms from a save's commit to the last byte of the request at the receiver, all being idle.
 
-The real `manage.py worker` on SQLite with django-q2's ORM broker; the saver and the receiver are processes of their own.
-Pauses are random, so that saves meet every phase of the broker's poll, and long enough for the task of the save before
-to have ended.
+The real `manage.py worker` on SQLite with django-q2's ORM broker; saver and receiver are processes of their own. Pauses
+are random, so that saves meet every phase of the broker's poll, and long enough for the last save's task to have ended.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two months of webhooks: a history of any length, made by the database out of one real row of each kind.
 
-Two accounts, nine events in ten are the first one's; three webhooks hear each event. Of a thousand deliveries 970 were a
-success, 20 a failure, 4 still wait, 3 are held and 3 were cancelled.
+Two accounts, nine events in ten are the first one's; three webhooks hear each event. Of a thousand deliveries 970 were
+a success, 20 a failure, 4 still wait, 3 are held and 3 were cancelled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.processes import records
 from leads import roles
 from leads.models import Lead, Membership, User
 from tests import factories
-from webhooks.models import Delivery, Event, Webhook
+from webhooks.models import Delivery, Event
 
 DAYS = 60
 LEADS = 20_000
@@ -35,7 +35,8 @@ def people() -> dict[str, User]:
 def fill(rows: int) -> int:
     """So many deliveries, the newest of today; the id of one of the first account's webhooks."""
     here, there = factories.account(), factories.account("Southbank Lets")
-    hooks = [factories.webhook(name=f"Webhook {n}", account=here if n < FIRST else there) for n in range(FIRST + SECOND)]
+    owners = [here] * FIRST + [there] * SECOND
+    hooks = [factories.webhook(name=f"Webhook {n}", account=owner) for n, owner in enumerate(owners)]
     lead = records.lead()
     event, delivery = Event.objects.get(), Delivery.objects.order_by("pk")[0]
     Delivery.objects.exclude(pk=delivery.pk).delete()
@@ -103,10 +104,12 @@ def fill(rows: int) -> int:
 def _multiply(model: type[models.Model], pk: int, count: int, columns: Mapping[str, str]) -> None:
     """Copy a row so many times, these columns as the expressions of `n` say; the indexes are made again afterwards."""
     table = model._meta.db_table
-    names = [field.column for field in model._meta.concrete_fields if not field.primary_key]
+    names = [str(field.column) for field in model._meta.concrete_fields if not field.primary_key]
     values = ", ".join(columns.get(name, f"original.{name}") for name in names)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table])
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table]
+        )
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f'DROP INDEX "{name}"')

@@ -11,7 +11,7 @@ from tests import factories
 WRITTEN: dict[str, Any] = {
     "title": "Ms",
     "source": "homepage",
-    "message": "We are thinking of moving closer to the school next spring and would like to know what our house is worth.",
+    "message": "We are thinking of moving closer to the school next spring. What would our house be worth by then?",
     "property_bedrooms": 4,
     "minimum_sale_estimation": 385_000,
     "average_sale_estimation": 402_500,

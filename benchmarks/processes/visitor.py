@@ -40,7 +40,7 @@ def fill(rows: int) -> int:
 
 
 def look(who: str, query: str) -> dict[str, Any]:
-    """One visit: its milliseconds, its statements, and the query of the next page. RuntimeError unless a page is full."""
+    """One visit: its milliseconds, its statements and the next page's query. RuntimeError unless the page is full."""
     with statements() as seen:
         began = time.perf_counter()
         answer = _clients[who].get(reverse("admin:webhooks_delivery_changelist") + query)
