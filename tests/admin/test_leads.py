@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -17,6 +18,7 @@ from leads import fields
 from leads.admin import slots
 from leads.admin.lead_form import EDITED
 from leads.models import Lead
+from leads.signals import happened
 from tests import factories
 from tests.admin.page import Page
 from webhooks.models import Event
@@ -922,17 +924,31 @@ def test_leads_of_two_accounts_are_not_referred_together(crm, sign_in):
     assert Lead.objects.get(pk=leads[0].pk).office == crm.leeds
 
 
-def test_one_that_breaks_a_rule_undoes_all(crm, sign_in):
-    fine, broken = factories.lead(office=crm.leeds), factories.lead(office=crm.leeds, full_name="Broken")
-    # As raw data may come: past every rule.
-    Lead.plain("default").filter(pk=broken.pk).update(postcode=None)
+def test_what_is_refused_at_the_end_of_the_action_undoes_all_of_it(crm, sign_in):
+    leads = [factories.lead(office=crm.leeds), factories.lead(office=crm.leeds)]
     before = Event.objects.count()
     client = sign_in(crm.staff)
-    response = run(client, "change_stage", [fine, broken], chosen="WON")
+
+    def refuse(sender, facts, **kwargs):
+        raise ValidationError("Not while the stock is taken.")
+
+    happened.connect(refuse)
+    try:
+        response = run(client, "change_stage", leads, chosen="WON")
+    finally:
+        happened.disconnect(refuse)
     assert response.status_code == 302
-    assert "Postcode is required when type is vendor." in Page(client.get(LIST)).text
+    assert "Not while the stock is taken." in Page(client.get(LIST)).text
     assert set(Lead.objects.values_list("stage", flat=True)) == {"NEW"}
     assert Event.objects.count() == before
+
+
+def test_an_old_fault_of_a_lead_does_not_stand_in_the_way(crm, sign_in):
+    lead = factories.lead(office=crm.leeds)
+    # As raw data may come: past every rule.
+    Lead.plain("default").filter(pk=lead.pk).update(postcode=None)
+    run(sign_in(crm.staff), "change_stage", [lead], chosen="WON")
+    assert Lead.objects.get().stage == "WON"
 
 
 # --- delete ----------------------------------------------------------------------------------------------------------
