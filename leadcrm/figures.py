@@ -94,14 +94,6 @@ class WebhookFigures:
     failing: Failing | None
 
     @property
-    def state(self) -> str:
-        return "failing" if self.failing else str(self.webhook.state)
-
-    @property
-    def state_label(self) -> str:
-        return "Failing" if self.failing else str(State(self.webhook.state).label)
-
-    @property
     def waiting(self) -> Counted:
         return Counted(self.standing.waiting, more=self.standing.waiting >= standing.SAMPLE)
 

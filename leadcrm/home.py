@@ -145,7 +145,8 @@ def _alerts(webhooks: Sequence[figures.WebhookFigures]) -> Iterator[Alert]:
     for each in webhooks:
         if each.failing:
             lead = f"{each.webhook} has been failing {_since(each.failing.since)}."
-            failures, latest = str(each.failing.failures), each.failing.latest.rstrip(".")
+            # The first sentence says what; what to do about it is on the delivery's page.
+            failures, latest = str(each.failing.failures), each.failing.latest.partition(". ")[0].rstrip(".")
             count = f"{failures} {'delivery' if failures == '1' else 'deliveries'}"
             text = f"{latest}, {count}." if latest else f"{count}."
             yield Alert("failure", lead, text[:1].upper() + text[1:], _links(each, Status.FAILURE, "View failures"))

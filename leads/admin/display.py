@@ -26,7 +26,6 @@ TONES: Mapping[str, str] = {
     "cancelled": "state-cancelled",
     # Webhook
     "enabled": "state-success",
-    "failing": "state-failure",
     "paused": "state-held",
     "disabled": "state-cancelled",
     # A request in the test inbox

@@ -140,7 +140,16 @@ def test_a_webhook_that_succeeded_since_is_well() -> None:
     deliver(webhook, Status.SUCCESS, hours=1)
     shown = home(people.manager())
     assert shown["alerts"] == []
-    assert shown["webhooks"][0].figures.state_label == "Enabled"
+    assert shown["webhooks"][0].figures.failing is None
+
+
+def test_a_failing_webhook_is_enabled_all_the_same() -> None:
+    webhook = factories.webhook()
+    deliver(webhook, Status.FAILURE, hours=1, error="Name not found. hooks.example has no address. Check the host.")
+    shown = home(people.manager())
+    assert shown["alerts"][0].text == "Name not found, 1 delivery."
+    assert "Enabled" in shown["text"]
+    assert "Failing" not in shown["text"]
 
 
 def test_a_failed_test_is_no_alarm() -> None:
