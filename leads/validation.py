@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -488,6 +489,13 @@ def read_phone(phone: object) -> tuple[str | None, bool]:
     """A phone as entered -> (E.164 or None, whether it is a valid UK number, which the autocaller calls)."""
     if not isinstance(phone, str):
         return None, False
+    return _read_phone(phone)
+
+
+# A record that is created asks twice: before its row is written, and when the rules are judged. Parsing is dear, and
+# many leads may be created in between.
+@lru_cache(maxsize=16_384)
+def _read_phone(phone: str) -> tuple[str | None, bool]:
     try:
         number = phonenumbers.parse(phone, "GB")
     except phonenumbers.NumberParseException:

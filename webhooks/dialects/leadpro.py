@@ -182,6 +182,8 @@ def _body(event: str, data: Mapping[str, Any]) -> bytes:
 
 def _plain(value: Any) -> Any:
     """The same value, whole numbers without a fraction (LP-130): 10000 and not 10000.0."""
+    if value is None or isinstance(value, str):
+        return value  # most are, and each delivery asks 44 times
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGERS else value
     if isinstance(value, dict):

@@ -207,7 +207,12 @@ class AddressPolicy:
         return (target.host, target.port) in self.hosts
 
     def _in_networks(self, address: str) -> bool:
-        return any(ip_address(address) in network for network in self.networks)
+        parsed = _parsed(address)
+        return any(parsed in network for network in self.networks)
+
+
+# Each try asks about its address, and most tries go to few of them.
+_parsed = lru_cache(maxsize=1024)(ip_address)
 
 
 def _host(text: str) -> tuple[str, bool]:

@@ -321,7 +321,6 @@ class _Answer(http.client.HTTPResponse):
 class _Guarded(HTTPConnection):
     """A connection that is opened to checked addresses only, and whose sending keeps the try's clock."""
 
-    this: _Try
     address = ""
     used = 0.0
     """When its last exchange ended (time.monotonic())."""
@@ -362,16 +361,6 @@ class _Guarded(HTTPConnection):
 
     def _secure(self, sock: socket.socket, this: _Try) -> socket.socket:
         return sock
-
-    def send(self, data: Any) -> None:
-        assert self.sock is not None
-        rest = memoryview(data)
-        while rest:
-            self.sock.settimeout(self.this.left())
-            rest = rest[self.sock.send(rest) :]
-
-    def response_class(self, sock: socket.socket, method: str | None = None) -> _Answer:  # type: ignore[override]
-        return _Answer(_Reader(sock, self.this), method)
 
 
 class _GuardedTLS(_Guarded, HTTPSConnection):
@@ -437,22 +426,21 @@ def _talk(
     connection: _Guarded, request: Request, target: Target, headers: Mapping[str, str], this: _Try
 ) -> tuple[Response, bool]:
     """Send and read on an open connection; returns the answer and whether the connection can be used again."""
-    connection.this = this
-    if connection.sock is not None:
-        this.hold(connection.sock)
+    sock = connection.sock
+    assert sock is not None
+    this.hold(sock)
+    answer = _Answer(_Reader(sock, this), request.method)
     try:
-        # http.client's own request and getresponse: urllib3's do more than is needed here.
-        http.client.HTTPConnection.request(connection, request.method, target.path, request.body, headers)
+        _send(sock, _head(request, target, headers) + request.body, this)
         this.sent_ms = this.elapsed_ms()
     except (BrokenPipeError, ConnectionResetError) as broken:
         # A receiver that refuses a request by its head may answer and hang up before it has read the rest.
         try:
-            answer = http.client.HTTPConnection.getresponse(connection)
+            answer.begin()
         except (OSError, http.client.HTTPException):
             raise broken from None
     else:
-        answer = http.client.HTTPConnection.getresponse(connection)
-    assert isinstance(answer, _Answer)
+        answer.begin()
     try:
         body, whole = answer.body()
     finally:
@@ -471,6 +459,24 @@ def _talk(
     )
     sent_whole = this.sent_ms is not None
     return response, sent_whole and whole and not answer.surplus and not answer.will_close and answer.status >= 200
+
+
+def _send(sock: socket.socket, data: bytes, this: _Try) -> None:
+    """Head and body together: two pieces would wake the receiver twice."""
+    rest = memoryview(data)
+    while rest:
+        sock.settimeout(this.left())
+        rest = rest[sock.send(rest) :]
+
+
+def _head(request: Request, target: Target, headers: Mapping[str, str]) -> bytes:
+    """The headers are checked already; http.client and urllib3 would each look at all of them once more."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    if target.port != (443 if target.scheme == "https" else 80):
+        host = f"{host}:{target.port}"
+    lines = [f"{request.method} {target.path} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
+    lines += [f"Content-Length: {len(request.body)}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _headers(request: Request) -> dict[str, str]:
