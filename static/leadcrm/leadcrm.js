@@ -189,7 +189,7 @@
       cell.classList.add("lc-seen");
       if (cell.matches(".action-checkbox, .field-actions_holder")) continue;
       if (/^[–-]?$/.test(text) && !cell.querySelector("input, img")) cell.classList.add("lc-none");
-      else if (/^\d/.test(text) && !cell.querySelector("time")) cell.classList.add("lc-bare");
+      else if ((/^\d/.test(text) && !cell.querySelector("time")) || cell.matches(".field-shown_last_success")) cell.classList.add("lc-bare");
     }
     document.getElementById("main")?.setAttribute("role", "main");
     document.getElementById("nav-sidebar-inner")?.setAttribute("aria-label", "Main menu");
