@@ -191,7 +191,7 @@ def announce(port: int, password: str) -> None:
         "leadcrm is running. Ctrl-C ends it.",
         "",
         f"Address   http://{HOST}:{port}/",
-        "User      admin; also manager, staff, auditor and harbour",
+        "User      manager; also staff, auditor, harbour, and admin for all accounts",
         f"Password  {password or '(DEMO_PASSWORD is not set)'}",
     ]
     width = max(map(len, lines))

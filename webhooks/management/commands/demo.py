@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def _follow_address(self) -> None:
         """The demo's own webhooks go on pointing at this program when it is started at another port."""
-        for webhook in Webhook.objects.filter(name=PRACTICE, url__startswith="http://127.0.0.1:"):
+        for webhook in Webhook.objects.filter(name__startswith=PRACTICE, url__startswith="http://127.0.0.1:"):
             if webhook.url != address(webhook):
                 webhook.url = address(webhook)
                 webhook.save(update_fields=["url"])
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         dialect = DIALECTS["leadpro"]
         webhook = Webhook.objects.create(
             account=account,
-            name=PRACTICE,
+            name=f"{PRACTICE} {account.name.split()[0]}",
             description="Points at the test inbox of this program.",
             dialect=dialect.name,
             url="",
