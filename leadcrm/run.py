@@ -26,8 +26,8 @@ READY_WITHIN = 30.0
 
 # The worker lets open tries finish: 8 s after Ctrl-C, 17 s after SIGTERM, then it cuts them and stores what it knows.
 # The web server follows it, because the demo's webhooks point at it. Whatever is left at the end is killed.
-WEB_AFTER = {signal.SIGINT: 8.9, signal.SIGTERM: 18.3}
-KILL_AFTER = {signal.SIGINT: 9.4, signal.SIGTERM: 19.0}
+WEB_AFTER = {signal.SIGINT: 8.7, signal.SIGTERM: 18.3}
+KILL_AFTER = {signal.SIGINT: 9.1, signal.SIGTERM: 19.0}
 
 
 def main() -> None:
