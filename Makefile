@@ -34,7 +34,7 @@ lint: test-packages
 test: lint
 	@$(VENV) -m tests.services find-chromium
 	$(PYTEST)
-	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser" $(POSTGRESQL_TESTS)
+	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults" $(POSTGRESQL_TESTS)
 	@$(VENV) -m tests.services report-chromium
 
 test-fast: test-packages
