@@ -54,15 +54,22 @@ def requirements(extras):
 def make_venv():
     if not works([sys.executable, "-c", "import ensurepip, venv"]):
         if os.geteuid() != 0 or not works(["apt-get", "--version"]):
-            sys.exit("leadcrm needs Python's venv and pip: apt-get install python3-venv python3-pip, then try again.")
-        print("Installing python3-venv and python3-pip ...")
+            sys.exit("leadcrm needs Python's venv and pip: apt-get install python3-venv, then try again.")
+        print("Installing python3-venv ...")
         sys.stdout.flush()
-        quiet = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        subprocess.call(["apt-get", "update", "-qq"], env=quiet)
-        if subprocess.call(["apt-get", "install", "-y", "-qq", "python3-venv", "python3-pip"], env=quiet) != 0:
-            sys.exit("leadcrm could not install python3-venv and python3-pip: see what apt-get says above.")
+        quietly(["apt-get", "update"])
+        said = quietly(["apt-get", "install", "-y", "--no-install-recommends", "python3-venv"])
+        if not works([sys.executable, "-c", "import ensurepip, venv"]):
+            sys.exit("%s\n%s has no venv and pip, and apt-get could not add them: see above." % (said, sys.executable))
     if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]) != 0:
         sys.exit("leadcrm could not make %s: see above." % VENV)
+
+
+def quietly(command):
+    """Run apt-get and return what it said: hundreds of lines that matter only when it fails."""
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return process.communicate()[0].decode("utf-8", "replace").strip()
 
 
 def works(command):
