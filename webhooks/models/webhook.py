@@ -12,6 +12,7 @@ from django.utils import timezone
 from leads.models import Account, Office
 from webhooks import dialects
 from webhooks.models.encrypted import EncryptedJSONField, EncryptedTextField
+from webhooks.wire import filter as contents
 from webhooks.wire.dialect import Dialect
 
 
@@ -30,6 +31,8 @@ class Webhook(models.Model):
     # Names from the dialect's own list of events.
     events = models.JSONField(default=list)
     offices = models.ManyToManyField(Office, blank=True, related_name="webhooks")
+    # Conditions as webhooks.wire.filter writes them. All must hold; none hears everything.
+    filters = models.JSONField(default=list, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED, editable=False)
     state_since = models.DateTimeField(default=timezone.now, editable=False)
     secret = EncryptedTextField(blank=True, editable=False)
@@ -54,6 +57,11 @@ class Webhook(models.Model):
     @property
     def wire(self) -> Dialect:
         return dialects.DIALECTS[self.dialect]
+
+    @property
+    def conditions(self) -> tuple[contents.Condition, ...]:
+        """ValueError where what is stored cannot be read: such a webhook hears nothing."""
+        return contents.read(self.filters)
 
     @property
     def deadline(self) -> float:

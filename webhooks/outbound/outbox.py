@@ -5,6 +5,7 @@ The number of statements does not depend on how many events there are or how man
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 from webhooks import sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
+from webhooks.wire import filter as contents
+from webhooks.wire.event import Event as Frozen
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -21,11 +26,16 @@ class Listener:
     id: int
     dialect: str
     events: frozenset[str]
+    conditions: tuple[contents.Condition, ...] = ()
     # Empty: every office of the account.
     office_ids: set[int] = field(default_factory=set)
 
-    def hears(self, name: str, office_id: int | None) -> bool:
-        return name in self.events and (not self.office_ids or office_id in self.office_ids)
+    def hears(self, name: str, event: Frozen) -> bool:
+        return (
+            name in self.events
+            and (not self.office_ids or event.data.get("office_id") in self.office_ids)
+            and contents.unmet(self.conditions, event) is None
+        )
 
 
 def fan_out(events: Sequence[Event], lane: Lane = Lane.LIVE) -> int:
@@ -45,24 +55,34 @@ def fan_out(events: Sequence[Event], lane: Lane = Lane.LIVE) -> int:
 
 def _listeners(account_ids: Iterable[int]) -> dict[int, list[Listener]]:
     """The webhooks of these accounts that are not disabled, by account."""
-    found: dict[int, Listener] = {}
+    found: dict[int, Listener | None] = {}
     by_account: dict[int, list[Listener]] = {}
-    for pk, account_id, dialect, names, office_id in (
+    for pk, account_id, dialect, names, stored, office_id in (
         Webhook.objects.filter(account_id__in=account_ids)
         .exclude(state=State.DISABLED)
         .order_by("pk")
-        .values_list("pk", "account_id", "dialect", "events", "offices")
+        .values_list("pk", "account_id", "dialect", "events", "filters", "offices")
     ):
         if pk not in found:
-            found[pk] = Listener(pk, dialect, frozenset(names))
-            by_account.setdefault(account_id, []).append(found[pk])
-        if office_id is not None:
-            found[pk].office_ids.add(office_id)
+            found[pk] = listener = _listener(pk, dialect, names, stored)
+            if listener is not None:
+                by_account.setdefault(account_id, []).append(listener)
+        listener = found[pk]
+        if listener is not None and office_id is not None:
+            listener.office_ids.add(office_id)
     return by_account
 
 
+def _listener(pk: int, dialect: str, names: Iterable[str], stored: Any) -> Listener | None:
+    """None where the filters cannot be read: hearing everything then would tell a receiver what is not for it."""
+    try:
+        return Listener(pk, dialect, frozenset(names), contents.read(stored))
+    except ValueError as error:
+        logger.error("webhook %s hears nothing until its filters are set anew: %s", pk, error)
+        return None
+
+
 def _matches(event: Event, listeners: Iterable[Listener]) -> Iterator[tuple[Listener, str]]:
-    office_id: Any = event.frozen.data.get("office_id")
     heard_as: dict[str, str | None] = {}
     for listener in listeners:
         if listener.dialect not in heard_as:
@@ -70,7 +90,7 @@ def _matches(event: Event, listeners: Iterable[Listener]) -> Iterator[tuple[List
             dialect = DIALECTS.get(listener.dialect)
             heard_as[listener.dialect] = dialect.hears(event.frozen) if dialect else None
         name = heard_as[listener.dialect]
-        if name is not None and listener.hears(name, office_id):
+        if name is not None and listener.hears(name, event.frozen):
             yield listener, name
 
 
