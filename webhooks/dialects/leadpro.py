@@ -6,7 +6,7 @@ is silent or contradicts itself, the readings LP-A1 to LP-A37 of tests/conforman
 
 import json
 import secrets as randomness
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import jwt
 from jwt import api_jws
 
-from webhooks.wire import verdict
-from webhooks.wire.dialect import Dialect, Setting, Summary
+from webhooks.wire import document, verdict
+from webhooks.wire.dialect import Dialect, Setting
 from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Headers, Request, Response
 from webhooks.wire.retry import RetryPolicy
+from webhooks.wire.summary import Summary, person
 from webhooks.wire.verdict import Proof, Verdict, Verified
 
 EVENTS = ("lead.created", "lead.updated")
@@ -90,7 +91,7 @@ def hears(event: Event) -> str | None:
     return event.type
 
 
-def render(event: Event, heard_as: str) -> bytes:
+def render(event: Event, heard_as: str, settings: Mapping[str, Any]) -> bytes:
     """All 44 keys, null when unset (LP-A16); an unset list of comparables is [] (LP-A20).
 
     Raises ValueError for what JSON or UTF-8 cannot say (NaN, a lone surrogate).
@@ -101,7 +102,7 @@ def render(event: Event, heard_as: str) -> bytes:
     return _body(heard_as, data)
 
 
-def sign(body: bytes, secrets: Sequence[str], settings: Mapping[str, Any]) -> Headers:
+def sign(body: bytes, secrets: Sequence[str], settings: Mapping[str, Any], https: bool) -> Headers:
     """Authorization with a JWT whose payload is the body's very bytes; nothing when there is no secret (LP-A25).
 
     Bytes and not a dict, because PyJWT's own dump escapes non-ASCII text and the claims would not be the body. One
@@ -165,19 +166,13 @@ def sample() -> bytes:
 
 
 def summary(body: bytes) -> Summary:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return Summary("", "")
-    if not isinstance(document, dict):
-        return Summary("", "")
-    event, data = document.get("event"), document.get("data")
-    return Summary(event if isinstance(event, str) else "", _label(data) if isinstance(data, dict) else "")
+    received = document.read(body)
+    event = received.get("event")
+    return Summary(event if isinstance(event, str) else "", person(received.get("data")))
 
 
 def _body(event: str, data: Mapping[str, Any]) -> bytes:
-    payload = {"event": event, "data": {NAMES.get(key, key): _plain(value) for key, value in data.items()}}
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return document.write({"event": event, "data": {NAMES.get(key, key): _plain(value) for key, value in data.items()}})
 
 
 def _plain(value: Any) -> Any:
@@ -204,19 +199,6 @@ def _same(claims: bytes, body: bytes) -> bool:
         return bool(said == sent)
     except (ValueError, RecursionError):
         return False
-
-
-def _label(data: Mapping[str, Any]) -> str:
-    def texts() -> Iterator[str]:
-        parts = [data.get("first_name"), data.get("last_name")]
-        full = " ".join(part for part in parts if isinstance(part, str) and part)
-        for text in (data.get("full_name"), full, data.get("email"), data.get("phone")):
-            if isinstance(text, str) and text:
-                yield text
-        if type(data.get("id")) is int:
-            yield f"Lead {data['id']}"
-
-    return next(texts(), "")
 
 
 _SAMPLE: Mapping[str, Any] = {

@@ -80,9 +80,9 @@ def _reply(request: HttpRequest, webhook: Webhook, body: bytes) -> HttpResponse:
 
 
 def _shown(headers: Mapping[str, str], webhook: Webhook) -> list[tuple[str, str]]:
-    """The values of the webhook's own custom headers are secrets, and this table is not encrypted."""
+    """The values of custom headers, and of some that the system signs by, are secrets; this table is not encrypted."""
     try:
-        secret = {name.lower() for name in webhook.custom_headers}
+        secret = {name.lower() for name in (*webhook.custom_headers, *webhook.wire.secret_headers)}
     except ValueError:
         # They cannot be decrypted: whichever they are.
         secret = set(headers)

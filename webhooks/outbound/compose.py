@@ -60,7 +60,7 @@ def store(parcels: Iterable[Parcel]) -> None:
 
 
 def _parcel(claimed: Claimed, webhook: Webhook, event: Event, body: bytes | None, now: datetime) -> Parcel:
-    content = webhook.wire.render(event.frozen, claimed.sent_as) if body is None else body
+    content = webhook.wire.render(event.frozen, claimed.sent_as, _settings(webhook)) if body is None else body
     if len(content) > LARGEST_BODY:
         raise ValueError(f"the body has {len(content)} bytes, at most {LARGEST_BODY} are sent")
     record = f"{event.record}/{event.record_id};version={event.version}"
@@ -72,19 +72,24 @@ def _parcel(claimed: Claimed, webhook: Webhook, event: Event, body: bytes | None
 def build(
     webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: tuple[tuple[str, str], ...] = ()
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
-    """The signed request, and its headers with the values of custom ones masked."""
-    dialect, secrets = webhook.wire, webhook.secrets(now)
+    """The signed request, and its headers as history keeps them: values that are secrets are masked."""
+    dialect, secrets, settings = webhook.wire, webhook.secrets(now), _settings(webhook)
     headers = [("Content-Type", dialect.content_type), ("User-Agent", conf.USER_AGENT)]
-    if webhook.send_webhook_headers:
+    if webhook.send_webhook_headers or dialect.webhook_headers == "always":
         timestamp = int(now.timestamp())
         headers += [("webhook-id", message_id), ("webhook-timestamp", str(timestamp)), *extra]
         if secrets:
             headers.append(("webhook-signature", signature.sign_standard(message_id, timestamp, body, secrets)))
-    settings: dict[str, Any] = {setting.name: webhook.setting(setting.name) for setting in dialect.settings}
-    headers += dialect.sign(body, secrets, settings)
+    headers += dialect.sign(body, secrets, settings, webhook.url.lower().startswith("https:"))
     ours = {name.lower() for name, _ in headers}
-    custom = [(name, value) for name, value in webhook.custom_headers.items() if name.lower() not in ours]
+    headers += [(name, value) for name, value in webhook.custom_headers.items() if name.lower() not in ours]
+    shown = ours.difference(name.lower() for name in dialect.secret_headers)
     return (
-        Request(dialect.method, webhook.url, (*headers, *custom), body),
-        (*headers, *((name, MASK) for name, _ in custom)),
+        Request(settings.get("method", dialect.method), webhook.url, tuple(headers), body),
+        tuple((name, value if name.lower() in shown else MASK) for name, value in headers),
     )
+
+
+def _settings(webhook: Webhook) -> dict[str, Any]:
+    """The dialect's settings as this webhook has them; a new setting is at its default."""
+    return {setting.name: webhook.setting(setting.name) for setting in webhook.wire.settings}

@@ -1,36 +1,32 @@
 """The record of functions that makes a wire format: everything the engine needs to know about one system."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Headers, Request, Response
 from webhooks.wire.retry import RetryPolicy
+from webhooks.wire.summary import Summary
 from webhooks.wire.verdict import Verdict, Verified
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A field that a webhook of this dialect has beside the common ones; its value lives in the webhook's settings."""
+    """A field that a webhook of this dialect has beside the common ones; its value lives in the webhook's settings.
+
+    One named "method" decides the request's method; all others are for the dialect's own functions to read.
+    """
 
     name: str
     label: str
     help: str
-    default: str
-    choices: tuple[tuple[str, str], ...]
-    """(stored value, label) of each value that is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A received body in two phrases, for a list."""
-
-    event: str
-    """The system's own name of the event; empty when the body names none."""
-    label: str
-    """Whom it is about; empty when the body does not say."""
+    default: str | bool
+    """A stored value of `choices`, or False for yes or no."""
+    choices: tuple[tuple[str, str], ...] = ()
+    """(stored value, label) of each value that is allowed; none for yes or no."""
+    kind: Literal["choice", "yes_no"] = "choice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +37,19 @@ class Dialect:
     label: str
     description: str
     events: tuple[str, ...]
-    """The names a webhook may subscribe to."""
+    """The names a webhook may subscribe to, in the order in which staff read them."""
     hears: Callable[[Event], str | None]
     """The subscription under which the event is heard, or None when this system never hears of it."""
-    render: Callable[[Event, str], bytes]
-    """(event, the name it is heard as) to the exact body. ValueError when the event cannot be written."""
-    sign: Callable[[bytes, Sequence[str], Mapping[str, Any]], Headers]
-    """(body, secrets with the current one first, the webhook's settings) to the headers that prove the sender."""
+    render: Callable[[Event, str, Mapping[str, Any]], bytes]
+    """(event, the name it is heard as, the webhook's settings) to the exact body.
+
+    ValueError when the event cannot be written.
+    """
+    sign: Callable[[bytes, Sequence[str], Mapping[str, Any], bool], Headers]
+    """The system's own headers that prove the sender; webhook-signature is not among them.
+
+    (body, secrets with the current one first, the webhook's settings, whether the request goes by https).
+    """
     verify: Callable[[bytes, Mapping[str, str], Sequence[str]], Verified]
     """(body, headers, secrets that are good now) to what the signature proves. Never raises on what a stranger sent."""
     judge: Callable[[Response | Failure, Request, datetime], Verdict]
@@ -63,5 +65,16 @@ class Dialect:
     settings: tuple[Setting, ...] = ()
     content_type: str = "application/json"
     method: str = "POST"
+    """What requests are sent by, unless a setting of that name says otherwise."""
+    secret: Literal["always", "optional"] = "always"
+    """Optional: a new webhook has none unless staff type or make one."""
+    secret_headers: tuple[str, ...] = ()
+    """Names of headers of `sign` whose values are the secret itself, and which history therefore masks."""
+    webhook_headers: Literal["optional", "always"] = "optional"
+    """Always: webhook-id, -timestamp and -signature are the format itself, and no webhook can turn them off."""
+    event_labels: Mapping[str, str] = field(default_factory=dict)
+    """What staff read for a name of `events`, where it is not the name in words ("lead.created", Lead created)."""
+    unique_name: bool = False
+    """Whether two webhooks of an account may not share a name in this system (trimmed, in any case)."""
     one_endpoint: bool = False
     """Whether the system itself knows one endpoint per account, so that a second webhook deserves a word of warning."""

@@ -28,3 +28,5 @@ class Event:
     """Who did it: {"kind": "user", "id": 3, "name": "Dana Moss"}."""
     hops: int = 0
     """How many webhooks led to this event, one after the other."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """What belongs to the event and not to the record: of form.submitted, {"form": {"id", "name", "fields"}}."""

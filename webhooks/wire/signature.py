@@ -1,13 +1,16 @@
-"""The webhook-signature header, which every dialect carries beside its own signature.
+"""Signatures that more than one dialect needs: webhook-signature, and the hex HMAC in a header of the system's own.
 
-Source: the Standard Webhooks specification 1.0 (github.com/standard-webhooks/standard-webhooks), read 2026-11-21.
+Source of webhook-signature, which every dialect carries: the Standard Webhooks specification 1.0
+(github.com/standard-webhooks/standard-webhooks), read 2026-11-21.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from webhooks.wire.verdict import Proof, Verified
 
 PREFIX = "whsec_"
 
@@ -41,6 +44,39 @@ def verify_standard(message_id: str, timestamp: str, body: bytes, signatures: st
     expected = [_digest(key(secret), content).encode() for secret in secrets]
     given = [part[3:].encode("utf-8", "replace") for part in signatures.split(" ") if part.startswith("v1,")]
     return any(hmac.compare_digest(one, other) for one in expected for other in given)
+
+
+def standard_proof(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> Verified:
+    """What the webhook-* headers of a request prove; `verify` of a dialect without a signature of its own.
+
+    Header names in any case. Never raises on what a stranger sent, and says nothing about the timestamp's age.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    if not given.get("webhook-signature", "").strip():
+        return Verified(Proof.UNSIGNED, "There is no webhook-signature header.")
+    if not secrets:
+        return Verified(Proof.WRONG, "There is a webhook-signature, but no secret to check it with.")
+    missing = [name for name in ("webhook-id", "webhook-timestamp") if not given.get(name)]
+    if missing:
+        return Verified(Proof.WRONG, f"webhook-signature cannot be checked without {' and '.join(missing)}.")
+    signed = given["webhook-id"], given["webhook-timestamp"], body, given["webhook-signature"]
+    if verify_standard(*signed, secrets):
+        return Verified(Proof.VERIFIED, "webhook-signature is genuine.", body, True)
+    return Verified(Proof.WRONG, "webhook-signature does not fit id, timestamp, body and secret.")
+
+
+def sign_hmac_sha256(body: bytes, secret: str) -> str:
+    """ "sha256=" and the lower-case hex HMAC of the body, keyed by the UTF-8 bytes of the whole secret."""
+    return f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
+
+
+def verify_hmac_sha256(body: bytes, value: str, secrets: Sequence[str]) -> bool:
+    """Whether a header's value is that of any of the secrets, compared in constant time; hex digits in any case.
+
+    Never raises on what a stranger sent.
+    """
+    given = value.strip().lower().encode("utf-8", "replace")
+    return any(hmac.compare_digest(sign_hmac_sha256(body, secret).encode(), given) for secret in secrets)
 
 
 def _content(message_id: str, timestamp: str, body: bytes) -> bytes:

@@ -29,8 +29,8 @@ def test_the_exact_bytes_and_headers_come_out(case: Path) -> None:
     headers = [tuple(pair) for pair in signed["headers"]]
 
     assert dialect.hears(event) == signed["heard_as"]
-    assert dialect.render(event, signed["heard_as"]) == body
-    assert list(dialect.sign(body, signed["secrets"], signed["settings"])) == headers
+    assert dialect.render(event, signed["heard_as"], signed["settings"]) == body
+    assert list(dialect.sign(body, signed["secrets"], signed["settings"], signed.get("https", True))) == headers
     verified = dialect.verify(body, dict(headers), signed["secrets"])
     assert (verified.outcome, verified.payload, verified.payload_is_body) == (Proof.VERIFIED, body, True)
 

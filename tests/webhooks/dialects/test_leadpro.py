@@ -28,7 +28,7 @@ def event(type_: str = "lead.updated", changes: Mapping[str, Any] | None = None,
 
 
 def authorization(body: bytes = BODY, *secrets: str, **settings: str) -> str:
-    ((_, value),) = leadpro.sign(body, secrets or (SECRET,), settings)
+    ((_, value),) = leadpro.sign(body, secrets or (SECRET,), settings, True)
     return value
 
 
@@ -67,7 +67,7 @@ def test_other_events_are_not_heard(type_: str) -> None:
 
 
 def test_the_44_keys_in_order_and_nothing_else() -> None:
-    document = json.loads(leadpro.render(event(), "lead.updated"))
+    document = json.loads(leadpro.render(event(), "lead.updated", {}))
     assert list(document) == ["event", "data"]
     assert len(document["data"]) == 44
     assert list(document["data"])[19:21] == ["parentId", "createdAt"]
@@ -89,13 +89,13 @@ def test_the_44_keys_in_order_and_nothing_else() -> None:
 )
 def test_a_whole_number_has_no_fraction(value: float, text: str) -> None:
     assert f'"average_sale_estimation":{text},'.encode() in leadpro.render(
-        event(average_sale_estimation=value), "lead.updated"
+        event(average_sale_estimation=value), "lead.updated", {}
     )
 
 
 def test_whole_numbers_inside_too_and_booleans_stay() -> None:
     body = leadpro.render(
-        event(comparable_props=[{"price": 1782500.0, "coords": {"x": -0.5}}], international=True), "lead.updated"
+        event(comparable_props=[{"price": 1782500.0, "coords": {"x": -0.5}}], international=True), "lead.updated", {}
     )
     assert b'"comparable_props":[{"price":1782500,"coords":{"x":-0.5}}],"international":true' in body
 
@@ -103,7 +103,7 @@ def test_whole_numbers_inside_too_and_booleans_stay() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
 def test_what_json_cannot_say_is_an_error(value: object) -> None:
     with pytest.raises(ValueError):
-        leadpro.render(event(message=value), "lead.updated")
+        leadpro.render(event(message=value), "lead.updated", {})
 
 
 # The token
@@ -126,7 +126,7 @@ def test_the_prefix_is_a_setting_and_may_be_empty() -> None:
 
 
 def test_without_a_secret_there_is_no_header() -> None:
-    assert leadpro.sign(BODY, [], {}) == ()
+    assert leadpro.sign(BODY, [], {}, True) == ()
 
 
 def test_the_current_secret_signs_and_either_verifies() -> None:

@@ -59,7 +59,7 @@ def test_both_are_accepted_meanwhile_and_one_afterwards(webhook):
         (old, now + 2 * DAY, Proof.WRONG),
         (fresh, now + 2 * DAY, Proof.VERIFIED),
     ]:
-        headers = dict(webhook.wire.sign(b"{}", [secret], {}))
+        headers = dict(webhook.wire.sign(b"{}", [secret], {}, True))
         assert webhook.wire.verify(b"{}", headers, webhook.secrets(at)).outcome is proof
 
 

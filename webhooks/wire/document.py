@@ -1,0 +1,22 @@
+"""JSON on the wire: one prepared encoder for what we send, one careful reader for what strangers sent."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Text stays readable and nothing is padded. Snapshots come from JSON, so that they hold no circle to look for.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+def write(document: Any) -> bytes:
+    """JSON as UTF-8. ValueError for what JSON or UTF-8 cannot say (NaN, a lone surrogate)."""
+    return _encode(document).encode()
+
+
+def read(body: bytes) -> Mapping[str, Any]:
+    """The object that a received body holds; empty when it holds no object. Never raises."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
