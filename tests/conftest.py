@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 from tests import program as programs
 from tests.program import Program
 from tests.receiver import Receiver
-from tests.services import CHROMIUM
+from tests.services import CHROMIUM, no_browser
 from tests.settings import SCRATCH
 
 
@@ -74,8 +74,8 @@ def program(new_program: Callable[..., Program]) -> Program:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
+    if reason := no_browser():
+        pytest.skip(reason)
     # Playwright keeps an event loop in this thread, which Django takes for a reason to refuse its database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

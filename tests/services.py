@@ -12,8 +12,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from playwright._impl._driver import compute_driver_executable
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -52,20 +54,43 @@ def with_postgresql(command: list[str]) -> int:
             return child.wait() or 130
 
 
+def no_browser() -> str:
+    """Why browser tests cannot run here, '' when they can. Playwright's driver is a Node of its own."""
+    if not CHROMIUM.exists():
+        return f"there is no {CHROMIUM}"
+    node, _ = compute_driver_executable()
+    tried = subprocess.run([node, "--version"], capture_output=True, text=True)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
 def find_chromium() -> int:
-    if CHROMIUM.exists() or os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not no_browser() or os.geteuid() != 0 or not shutil.which("apt-get"):
         return 0
     print("Installing Chromium for the browser tests ...", flush=True)
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    with suppress(OSError):
-        subprocess.call(["apt-get", "update", "-qq"], env=quiet)
-        subprocess.call(["apt-get", "install", "-y", "-qq", "chromium", "fonts-dejavu-core"], env=quiet)
+    apt_get("update")
+    said = apt_get("install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core", "libatomic1")
+    if reason := no_browser():
+        print(f"{said}\nBrowser tests will be skipped: {reason}. apt-get's last words are above.", flush=True)
     return 0
 
 
+def apt_get(*arguments: str) -> str:
+    """Runs it and gives what it said."""
+    done = subprocess.run(
+        ["apt-get", *arguments],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return done.stdout.strip()
+
+
 def report_chromium() -> int:
-    if not CHROMIUM.exists():
-        print(f"\n*** BROWSER TESTS WERE SKIPPED: there is no {CHROMIUM}, and it could not be installed. ***\n")
+    if reason := no_browser():
+        print(f"\n*** BROWSER TESTS WERE SKIPPED: {reason}. ***\n")
     return 0
 
 

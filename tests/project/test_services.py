@@ -1,0 +1,43 @@
+"""What `make test` does on a machine without a browser."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import services
+
+
+@pytest.fixture
+def without_chromium(monkeypatch, tmp_path: Path) -> list[tuple[str, ...]]:
+    """A machine whose root may install and on which apt-get brings nothing: what it was called with."""
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(services, "CHROMIUM", tmp_path / "chromium")
+    monkeypatch.setattr(services, "apt_get", lambda *arguments: called.append(arguments) or "E: No such package")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(services.shutil, "which", lambda name: "/usr/bin/apt-get")
+    return called
+
+
+def test_chromium_and_what_its_driver_needs_are_installed(without_chromium: list[tuple[str, ...]], capsys):
+    assert services.find_chromium() == 0
+    assert [arguments[0] for arguments in without_chromium] == ["update", "install"]
+    assert {"chromium", "libatomic1"} <= set(without_chromium[1])
+    assert "E: No such package\nBrowser tests will be skipped: there is no " in capsys.readouterr().out
+
+
+def test_nobody_but_root_installs(without_chromium: list[tuple[str, ...]], monkeypatch, capsys):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert services.find_chromium() == 0
+    assert without_chromium == []
+    services.report_chromium()
+    assert f"BROWSER TESTS WERE SKIPPED: there is no {services.CHROMIUM}." in capsys.readouterr().out
+
+
+def test_a_driver_that_does_not_start_is_quoted(monkeypatch, tmp_path: Path):
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho 'libatomic.so.1: cannot open' >&2\nexit 127\n")
+    node.chmod(0o755)
+    monkeypatch.setattr(services, "CHROMIUM", tmp_path)
+    monkeypatch.setattr(services, "compute_driver_executable", lambda: (str(node), ""))
+    assert services.no_browser() == "libatomic.so.1: cannot open"
