@@ -163,7 +163,7 @@ _CHECKS: Mapping[str, Callable[[Condition, Any, Event], bool]] = {
 
 
 def _change(event: Event, key: str) -> tuple[Any, Any] | None:
-    """(before, after) of a field that this event changed. In the unit that made the record nothing changed: it began."""
+    """(before, after) of a field that this event changed. Where the record began, nothing has changed yet."""
     if event.version == 1:
         return None
     there, pair = _look(event.changes, key)

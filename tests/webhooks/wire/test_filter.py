@@ -210,5 +210,5 @@ def test_a_condition_survives_being_stored(condition: Condition):
     ],
 )
 def test_what_is_no_list_of_conditions_is_refused(stored: Any):
-    with pytest.raises(ValueError, match="filter|operator"):
+    with pytest.raises(ValueError, match=r"filter|operator"):
         read(stored)
