@@ -5,7 +5,6 @@ is silent or contradicts itself, the readings LP-A1 to LP-A37 of tests/conforman
 """
 
 import json
-import secrets as randomness
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from webhooks.wire.dialect import Dialect, Setting
 from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Headers, Request, Response
 from webhooks.wire.retry import RetryPolicy
+from webhooks.wire.signature import new_secret
 from webhooks.wire.summary import Summary, person
 from webhooks.wire.verdict import Proof, Verdict, Verified
 
@@ -77,9 +77,6 @@ NAMES = {"parent_id": "parentId", "created_at": "createdAt"}
 
 TOKEN_LIMIT = 8 * 1024
 """Bytes of one header line that common servers accept at most."""
-
-_EXACT_INTEGERS = 2**53
-"""Up to here every whole float is exactly that integer."""
 
 
 def hears(event: Event) -> str | None:
@@ -155,11 +152,6 @@ def judge(answer: Response | Failure, request: Request, now: datetime) -> Verdic
     return result
 
 
-def new_secret() -> str:
-    """43 URL-safe characters; their UTF-8 bytes are the key."""
-    return randomness.token_urlsafe(32)
-
-
 def sample() -> bytes:
     """LeadPro's own example as strict JSON (LP-113, LP-A10), its two swapped URLs as the table has them (LP-A11)."""
     return _body("lead.updated", {key: _SAMPLE.get(key) for key in KEYS})
@@ -172,20 +164,9 @@ def summary(body: bytes) -> Summary:
 
 
 def _body(event: str, data: Mapping[str, Any]) -> bytes:
-    return document.write({"event": event, "data": {NAMES.get(key, key): _plain(value) for key, value in data.items()}})
-
-
-def _plain(value: Any) -> Any:
-    """The same value, whole numbers without a fraction (LP-130): 10000 and not 10000.0."""
-    if value is None or isinstance(value, str):
-        return value  # most are, and each delivery asks 44 times
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGERS else value
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+    """Whole numbers have no fraction (LP-130)."""
+    named = {NAMES.get(key, key): value for key, value in data.items()}
+    return document.write({"event": event, "data": document.plain(named)})
 
 
 def _same(claims: bytes, body: bytes) -> bool:

@@ -20,3 +20,20 @@ def read(body: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+_EXACT_INTEGERS = 2**53
+"""Up to here every whole float is exactly that integer."""
+_PLAIN = frozenset({str, type(None), int, bool})
+
+
+def plain(value: Any) -> Any:
+    """The same value, whole numbers without a fraction at any depth: 10000 and not 10000.0."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGERS else value
+    # Most of what is inside needs no look, and each delivery asks more than a hundred times.
+    if isinstance(value, Mapping):
+        return {key: item if type(item) in _PLAIN else plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [item if type(item) in _PLAIN else plain(item) for item in value]
+    return value

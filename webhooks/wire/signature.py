@@ -8,11 +8,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets as randomness
 from collections.abc import Mapping, Sequence
 
 from webhooks.wire.verdict import Proof, Verified
 
 PREFIX = "whsec_"
+
+
+def new_secret() -> str:
+    """43 URL-safe characters: a secret of every system that asks for no other form."""
+    return randomness.token_urlsafe(32)
 
 
 def key(secret: str) -> bytes:

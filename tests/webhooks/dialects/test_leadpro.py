@@ -227,7 +227,7 @@ def test_three_tries_and_fifteen_seconds() -> None:
 
 
 def test_new_secrets_are_43_url_safe_characters() -> None:
-    made = {leadpro.new_secret() for _ in range(100)}
+    made = {leadpro.DIALECT.new_secret() for _ in range(100)}
     assert len(made) == 100
     assert all(len(secret) == 43 and secret.replace("-", "").replace("_", "").isalnum() for secret in made)
 
