@@ -85,7 +85,7 @@ def act(client, action, webhook, **data):
     return client.post(url(action, webhook.pk), {"_form_submitted": "True", **ASKED.get(action, {}), **data})
 
 
-NEW = {"name": "LeadPro production", "url": "https://hooks.example.com/in"}
+NEW = {"dialect": "leadpro", "name": "LeadPro production", "url": "https://hooks.example.com/in"}
 
 
 def add(client, **changes):

@@ -1,9 +1,10 @@
 """The wire formats we speak, by the name that a webhook stores."""
 
-from webhooks.dialects import leadpro
+from webhooks.dialects import leadpro, save_lead, standard
 from webhooks.wire.dialect import Dialect
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (leadpro.DIALECT,)}
+# The first is what a new webhook is given.
+DIALECTS: dict[str, Dialect] = {module.DIALECT.name: module.DIALECT for module in (standard, leadpro, save_lead)}
 
 
 def choices() -> list[tuple[str, str]]:

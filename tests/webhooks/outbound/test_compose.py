@@ -1,0 +1,105 @@
+"""What every request carries, whichever system it is for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from webhooks.dialects import DIALECTS
+from webhooks.models import Webhook
+from webhooks.outbound.compose import MASK, build
+from webhooks.wire.dialect import Setting
+
+NOW = datetime(2026, 11, 21, 9, 14, 5, tzinfo=UTC)
+METADATA = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+def webhook(dialect: str, **values: Any) -> Webhook:
+    given = {"url": "https://hooks.example.com/in", "secret": "s" * 43} | values
+    return Webhook(dialect=dialect, name="CRM", **given)
+
+
+@pytest.fixture
+def morse(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """A system that signs with the secret itself; what it was asked to sign."""
+    asked: list[tuple[Any, ...]] = []
+
+    def sign(*given: Any) -> tuple[tuple[str, str], ...]:
+        asked.append(given)
+        return (("X-Morse-Secret", "dot dot dash"), ("X-Morse-Signature", "dash"))
+
+    speed = Setting("speed", "Speed", "", "slow", (("slow", "Slow"), ("fast", "Fast")))
+    loud = Setting("loud", "Loud", "", default=False, kind="yes_no")
+    dialect = replace(
+        DIALECTS["leadpro"], name="morse", sign=sign, settings=(speed, loud), secret_headers=("x-morse-secret",)
+    )
+    monkeypatch.setitem(DIALECTS, "morse", dialect)
+    return asked
+
+
+def test_the_system_signs_with_all_it_may_know(morse: list[tuple[Any, ...]]) -> None:
+    build(webhook("morse", settings={"loud": True}), b"{}", "msg_1", NOW)
+    build(webhook("morse", url="HTTPS://hooks.example.com/", secret=""), b"{}", "msg_1", NOW)
+    build(webhook("morse", url="http://hooks.example.com/"), b"{}", "msg_1", NOW)
+    assert morse == [
+        (b"{}", ["s" * 43], {"speed": "slow", "loud": True}, True),
+        (b"{}", [], {"speed": "slow", "loud": False}, True),
+        (b"{}", ["s" * 43], {"speed": "slow", "loud": False}, False),
+    ]
+
+
+def test_history_masks_what_is_a_secret_and_nothing_else(morse: list[tuple[Any, ...]]) -> None:
+    made = webhook("morse", custom_headers={"X-Api-Key": "hush-hush", "x-morse-signature": "not theirs to set"})
+    request, shown = build(made, b"{}", "msg_1", NOW, (("webhook-record", "lead/1;version=2"),))
+    assert [name for name, _ in shown] == [name for name, _ in request.headers]
+    assert request.header("X-Morse-Secret") == "dot dot dash"
+    assert request.header("X-Api-Key") == "hush-hush"
+    masked = {name for name, value in shown if value == MASK}
+    assert masked == {"X-Morse-Secret", "X-Api-Key"}
+    assert all(pair in request.headers for pair in shown if pair[1] != MASK)
+    assert dict(shown)["X-Morse-Signature"] == "dash"
+
+
+@pytest.mark.parametrize(
+    ("settings", "method"),
+    [({}, "POST"), ({"method": "PUT"}, "PUT"), ({"method": "PATCH"}, "PATCH")],
+)
+def test_a_setting_decides_the_method(settings: dict[str, str], method: str) -> None:
+    assert build(webhook("save_lead", settings=settings), b"{}", "msg_1", NOW)[0].method == method
+
+
+def test_where_there_is_no_such_setting_it_is_the_systems() -> None:
+    assert build(webhook("leadpro", settings={"method": "PUT"}), b"{}", "msg_1", NOW)[0].method == "POST"
+
+
+def test_the_metadata_can_be_turned_off_but_where_it_is_the_format() -> None:
+    for name in DIALECTS:
+        request, _ = build(webhook(name, send_webhook_headers=False), b"{}", "msg_1", NOW)
+        sent = [request.header(each) is not None for each in METADATA]
+        assert sent == [name == "standard"] * 3, name
+
+
+def test_without_a_secret_nothing_is_signed() -> None:
+    request, _ = build(webhook("save_lead", secret=""), b"{}", "msg_1", NOW)
+    assert request.header("webhook-id") == "msg_1"
+    assert request.header("webhook-timestamp") == "1795252445"
+    assert request.header("webhook-signature") is None
+
+
+def test_both_secrets_of_a_rotation_sign() -> None:
+    turning = webhook("standard", next_secret="t" * 43, next_secret_at=NOW + timedelta(hours=1))
+    request, _ = build(turning, b"{}", "msg_1", NOW)
+    old, new = (request.header("webhook-signature") or "").split(" ")
+    over, _ = build(turning, b"{}", "msg_1", NOW + timedelta(hours=2))
+    assert old != new
+    assert (over.header("webhook-signature") or "").count("v1,") == 1
+
+
+def test_an_authorization_of_the_webhooks_own_is_sent_where_the_system_has_none() -> None:
+    """Tomba's receivers are told to authenticate so (SL-36)."""
+    request, shown = build(webhook("save_lead", custom_headers={"Authorization": "Bearer 1"}), b"{}", "msg_1", NOW)
+    assert request.header("Authorization") == "Bearer 1"
+    assert dict(shown)["Authorization"] == MASK
