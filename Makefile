@@ -33,6 +33,7 @@ lint: test-packages
 
 test: lint
 	@$(VENV) -m tests.services find-chromium
+	@$(VENV) -m tests.services find-npm
 	$(PYTEST)
 	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults" $(POSTGRESQL_TESTS)
 	@$(VENV) -m tests.services report-chromium

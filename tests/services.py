@@ -2,6 +2,7 @@
 
 python -m tests.services with-postgresql COMMAND...   run a command with DATABASE_URL pointing to a fresh PostgreSQL
 python -m tests.services find-chromium                install Chromium where it is missing and that is allowed
+python -m tests.services find-npm                     install Node and npm where they are missing and that is allowed
 python -m tests.services report-chromium              say loudly when browser tests had to be skipped
 """
 
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright._impl._driver import compute_driver_executable
+
+from tests.npm import no_npm
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -74,6 +77,17 @@ def find_chromium() -> int:
     return 0
 
 
+def find_npm() -> int:
+    if not no_npm() or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return 0
+    print("Installing Node and npm for the tests that JavaScript judges ...", flush=True)
+    apt_get("update")
+    said = apt_get("install", "-y", "--no-install-recommends", "nodejs", "npm")
+    if reason := no_npm():
+        print(f"{said}\nThese tests will be skipped: {reason}. apt-get's last words are above.", flush=True)
+    return 0
+
+
 def apt_get(*arguments: str) -> str:
     """Runs it and gives what it said."""
     done = subprocess.run(
@@ -100,6 +114,8 @@ def main(arguments: list[str]) -> int:
             return with_postgresql(command)
         case ["find-chromium"]:
             return find_chromium()
+        case ["find-npm"]:
+            return find_npm()
         case ["report-chromium"]:
             return report_chromium()
     print(__doc__, file=sys.stderr)
