@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -289,6 +290,13 @@ try:
 except ValueError as error:
     raise ImproperlyConfigured(f"{error}.") from None
 WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", default=False)
+# Only told to people and programs: receivers may let these through their firewalls.
+WEBHOOK_SENDING_ADDRESSES = env.list("WEBHOOK_SENDING_ADDRESSES")
+for _address in WEBHOOK_SENDING_ADDRESSES:
+    try:
+        ip_network(_address)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"WEBHOOK_SENDING_ADDRESSES: {error}.") from None
 WEBHOOK_INBOX = env.bool("WEBHOOK_INBOX", default=False)
 LEADPRO_REFERENCE_REQUIRED = env.bool("LEADPRO_REFERENCE_REQUIRED", default=True)
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("leads.api.urls")),
+    path("api/v1/", include("webhooks.api.urls")),
     path("", include("webhooks.urls")),
     path("livez", health.livez),
     path("readyz", health.readyz),

@@ -31,5 +31,10 @@ def require_https() -> bool:
     return bool(settings.WEBHOOK_REQUIRE_HTTPS)
 
 
+def sending_addresses() -> tuple[str, ...]:
+    """Where the operator says that deliveries come from: IPs and CIDRs, for people and programs to read."""
+    return tuple(settings.WEBHOOK_SENDING_ADDRESSES)
+
+
 def inbox_enabled() -> bool:
     return bool(settings.WEBHOOK_INBOX)

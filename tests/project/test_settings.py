@@ -56,6 +56,11 @@ def test_the_values_that_the_refusals_start_from_are_accepted():
         ({"WEBHOOK_REQUIRE_HTTPS": "ture"}, "WEBHOOK_REQUIRE_HTTPS must be true or false"),
         ({"WEBHOOK_ALLOWLIST": "127.0.0.1:8000,nonsense"}, "WEBHOOK_ALLOWLIST: cannot read 'nonsense'"),
         ({"WEBHOOK_ALLOWLIST": "10.0.0.1/8"}, "WEBHOOK_ALLOWLIST: cannot read '10.0.0.1/8'"),
+        ({"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7,here"}, "WEBHOOK_SENDING_ADDRESSES: 'here' does not appear"),
+        (
+            {"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7/24"},
+            "WEBHOOK_SENDING_ADDRESSES: 203.0.113.7/24 has host bits set",
+        ),
         ({"DATABASE_URL": "foo"}, "DATABASE_URL must look like"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be"),
         ({"SECRET_KEY": SAMPLES["SECRET_KEY"]}, "SECRET_KEY is missing or is still the sample"),
