@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import deliver, history, latency, save
+from benchmarks.groups import deliver, history, latency, render, save
 
-GROUPS: Mapping[str, ModuleType] = {"deliver": deliver, "save": save, "latency": latency, "history": history}
+GROUPS: Mapping[str, ModuleType] = {
+    "render": render,
+    "deliver": deliver,
+    "save": save,
+    "latency": latency,
+    "history": history,
+}
