@@ -11,14 +11,16 @@ Outside the unit, by nature: raw SQL, QuerySet._raw_delete and loaddata.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
+from leads.events import ORDER
 from leads.signals import SYSTEM, Actor, Fact, happened
 
 if TYPE_CHECKING:
@@ -66,11 +68,17 @@ def open_unit(using: str = DEFAULT_DB_ALIAS) -> Unit | None:
 
 
 class Unit:
-    """The records touched so far, in the order of their first touch, each with its row before (or None)."""
+    """The records touched so far, in the order of their first touch, each with its row before (or None).
+
+    memo   what is good for the length of the unit, by any key
+    """
 
     def __init__(self, using: str) -> None:
         self.using = using
+        self.memo: dict[Any, Any] = {}
         self._before: dict[type[Record], dict[int, Row | None]] = {}
+        self._parts: dict[type[Record], dict[int, Row]] = {}
+        self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
 
     def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
         """Read and lock the rows that this unit is about to write; returns those that it had not touched yet."""
@@ -88,6 +96,19 @@ class Unit:
         for pk in pks:
             seen.setdefault(pk, None)
 
+    def doomed(self, model: type[Record], pks: Iterable[int]) -> None:
+        """Touch rows that are about to be deleted: what hangs on them goes as well, and is read now."""
+        parts = self._parts.setdefault(model, {})
+        pks = [pk for pk in pks if pk not in parts]
+        self.touch(model, pks)
+        before = self._before[model]
+        for chunk in _chunks(pks):
+            parts.update(model.parts(self.using, {pk: row for pk in chunk if (row := before[pk]) is not None}))
+
+    def note(self, model: type[Record], pk: int, type_: str, context: Mapping[str, Any]) -> None:
+        """Tell one thing more of a record that this unit writes; context: what belongs to the event alone."""
+        self._notes.setdefault((model, pk), {})[type_] = context
+
     def before(self, model: type[Record], pk: int | None) -> Row | None:
         return self._before.get(model, {}).get(pk) if pk is not None else None
 
@@ -99,56 +120,80 @@ class Unit:
             facts: list[Fact] = []
             for model, befores in touched.items():
                 for chunk in _chunks(list(befores)):
-                    afters = model.rows(self.using, chunk)
-                    for pk in chunk:
-                        facts += _facts(model, pk, befores[pk], afters.get(pk), self.using)
+                    facts += self._told(model, {pk: befores[pk] for pk in chunk})
             if facts:
                 happened.send(sender=Unit, facts=facts)
 
+    def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
+        afters = model.rows(self.using, befores)
+        self._mend(model, befores, afters)
+        changed = [change for pk in befores if (change := _change(model, befores[pk], afters.get(pk))) is not None]
+        kept = {change.after["id"]: change.after for change in changed if change.after is not None}
+        parts = {**self._parts.get(model, {}), **model.parts(self.using, kept)}
+        for change in changed:
+            row = change.row
+            snapshot = model.snapshot(row, parts.get(row["id"], {}))
+            notes = self._notes.pop((model, row["id"]), {})
+            types = {*model.event_types(change.before, change.after, change.differences), *notes}
+            for type_ in sorted(types, key=ORDER.__getitem__):
+                yield Fact(
+                    type=type_,
+                    occurred_at=timezone.now(),
+                    account_id=row["account_id"],
+                    office_id=row["office_id"],
+                    record=model.record_name,
+                    record_id=row["id"],
+                    label=model.label(row),
+                    version=change.version,
+                    snapshot=snapshot,
+                    changes=change.differences,
+                    actor=_actor.get()(),
+                    context=notes.get(type_, {}),
+                )
 
-def _facts(model: type[Record], pk: int, before: Row | None, after: Row | None, using: str) -> list[Fact]:
+    def _mend(self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]) -> None:
+        """Columns that follow from others (the version among them), where the writes left another value.
+
+        Usually there are none; rows that lack the same are mended together.
+        """
+        mending: dict[str, tuple[Row, list[int]]] = {}
+        for pk, after in afters.items():
+            before = befores[pk]
+            wanted = model.derived(before, after, self.using)
+            changed = before is None or bool(model.differences(before, after | wanted))
+            wanted |= model.stamps(before, after, changed)
+            wrong = {column: value for column, value in wanted.items() if after[column] != value}
+            if wrong:
+                after |= wrong
+                mending.setdefault(repr(wrong), (wrong, []))[1].append(pk)
+        for wrong, pks in mending.values():
+            model.plain(self.using).filter(pk__in=pks).update(**wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A record that differs at the unit's end; one of before and after is there."""
+
+    before: Row | None
+    after: Row | None
+    differences: dict[str, tuple[Any, Any]]
+    version: int
+
+    @property
+    def row(self) -> Row:
+        row = self.after if self.after is not None else self.before
+        assert row is not None
+        return row
+
+
+def _change(model: type[Record], before: Row | None, after: Row | None) -> _Change | None:
     if after is None:
-        if before is None:
-            return []
-        version = before["version"] + 1
-        changes: dict[str, tuple[Any, Any]] = {}
-    else:
-        after |= _mend(model, pk, before, after, using)
-        changes = model.differences(before, after)
-        if before is not None and not changes:
-            return []
-        model.check_rules(before, after)
-        version = after["version"]
-    row = after if after is not None else before
-    assert row is not None
-    snapshot = model.snapshot(row)
-    return [
-        Fact(
-            type=type_,
-            occurred_at=timezone.now(),
-            account_id=row["account_id"],
-            office_id=row["office_id"],
-            record=model.record_name,
-            record_id=pk,
-            label=model.label(row),
-            version=version,
-            snapshot=snapshot,
-            changes=changes,
-            actor=_actor.get()(),
-        )
-        for type_ in model.event_types(before, after, changes)
-    ]
-
-
-def _mend(model: type[Record], pk: int, before: Row | None, after: Row, using: str) -> Row:
-    """Columns that follow from others (the version among them), where the writes left another value; usually none."""
-    wanted = model.derived(before, after)
-    changed = before is None or bool(model.differences(before, after | wanted))
-    wanted["version"] = (before["version"] if before else 0) + changed
-    wrong = {column: value for column, value in wanted.items() if after[column] != value}
-    if wrong:
-        model.plain(using).filter(pk=pk).update(**wrong)
-    return wrong
+        return None if before is None else _Change(before, None, {}, before["version"] + 1)
+    differences = model.differences(before, after)
+    if before is not None and not differences:
+        return None
+    model.check_rules(before, after)
+    return _Change(before, after, differences, after["version"])
 
 
 def _chunks(pks: list[int]) -> Iterator[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.dispatch import Signal
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused a change. kind: user, api_key or system; id is None where there is no row."""
+    """Who caused a change. kind: user, api_key, form or system; id is None where there is no row."""
 
     kind: str
     id: int | None
@@ -28,6 +28,7 @@ class Fact:
 
     snapshot: the record as it now is (as it last was, when deleted), by catalogue key, ready for JSON.
     changes: catalogue key -> (before, after), only the keys that differ.
+    context: what belongs to this event and not to the record, such as the form that was submitted.
     """
 
     type: str
@@ -41,6 +42,7 @@ class Fact:
     snapshot: Mapping[str, Any]
     changes: Mapping[str, tuple[Any, Any]]
     actor: Actor
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 # Sent once per unit of work that changed something, inside its transaction and before COMMIT: facts=[Fact, ...].

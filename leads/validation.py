@@ -114,6 +114,19 @@ def is_iso_date(value: object) -> bool:
     return True
 
 
+def read_moment(text: str) -> datetime:
+    """An ISO 8601 date, or date and time, in UTC; without an offset it is UTC. ValueError for what is none."""
+    if not is_iso_date(text):
+        raise ValueError(f"{text!r} is no ISO 8601 date")
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def in_seconds(moment: datetime) -> str:
+    """As text in UTC: 2024-12-02T14:05:38Z."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _is_number(value: object) -> bool:
     return type(value) is int or (type(value) is float and isfinite(value))
 
@@ -195,9 +208,9 @@ def _decimals(field: Field, value: object) -> str | None:
 
 
 def _integer(field: Field, value: object) -> str | None:
-    if type(value) is int and 0 <= value <= LARGEST_INTEGER:
+    if type(value) is int and field.lowest <= value <= LARGEST_INTEGER:
         return None
-    return f"must be a whole number from 0 to {LARGEST_INTEGER}"
+    return f"must be a whole number from {field.lowest} to {LARGEST_INTEGER}"
 
 
 def _boolean(field: Field, value: object) -> str | None:
@@ -219,6 +232,28 @@ def _bytes(field: Field, value: object) -> str | None:
     if field.max_bytes is None or size <= field.max_bytes:
         return None
     return f"must take at most {field.max_bytes} bytes as JSON, not {size}"
+
+
+def _iso_date(field: Field, value: object) -> str | None:
+    return None if is_iso_date(value) else "must be an ISO 8601 date, such as 2024-12-02T14:05:38Z"
+
+
+def _texts_only(field: Field, value: object) -> str | None:
+    if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
+        return None
+    return "must be an array of texts, none of them empty"
+
+
+def _label_length(field: Field, value: object) -> str | None:
+    if isinstance(value, list) and all(
+        isinstance(item, str) and len(item) <= (field.max_length or 0) for item in value
+    ):
+        return None
+    return f"must hold names of at most {field.max_length} characters"
+
+
+def _object(field: Field, value: object) -> str | None:
+    return None if isinstance(value, dict) else "must be an object of custom fields, by their keys"
 
 
 def _hours(field: Field, value: object) -> str | None:
@@ -339,6 +374,10 @@ RULES: dict[str, Rule] = {
     "integer": Rule(value=_integer),
     "boolean": Rule(value=_boolean),
     "reference": Rule(value=_reference),
+    "iso_date": Rule(value=_iso_date),
+    "texts": Rule(value=_texts_only),
+    "label_length": Rule(value=_label_length),
+    "object": Rule(value=_object),
     "hours": Rule(value=_hours),
     "iso_dates": Rule(value=_iso_dates),
     "string_values": Rule(value=_string_values),
@@ -367,12 +406,15 @@ RULES_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "pairs": ("string_values", "control_characters", "bytes"),
     "questions": ("pairs_of_two", "control_characters", "bytes"),
     "comparables": ("comparables", "control_characters", "bytes"),
-    "datetime": (),
+    "datetime": ("iso_date",),
+    "texts": ("texts", "control_characters", "bytes"),
+    "labels": ("texts", "label_length", "control_characters"),
+    "custom": ("object", "control_characters", "bytes"),
 }
 
 _ALWAYS: Final = (
     ("type_kept", ("type",)),
-    ("kept", tuple(field.key for field in FIELDS if field.writeable and not field.nullable)),
+    ("kept", tuple(field.key for field in FIELDS if field.writeable and (field.kept or not field.nullable))),
 )
 
 # A lead of the leads API, and any lead that has a type.

@@ -20,6 +20,7 @@ from unfold.widgets import (
 )
 
 from leads import fields, validation
+from leads import setup as setups
 from leads.admin import slots
 from leads.admin.base import is_key, sentence
 from leads.admin.rows import CODECS, RowsField, read_number, show_number
@@ -132,7 +133,7 @@ def keys_of(*groups: str) -> list[str]:
     return [
         field.key
         for field in fields.FIELDS
-        if field.group in groups and (field.writeable or field.kind == "comparables")
+        if field.group in groups and (field.writeable or field.kind == "comparables") and "leadpro" in field.systems
     ]
 
 
@@ -262,7 +263,10 @@ class LeadForm(forms.ModelForm):
             merged = self.before | typed
         # A name that is made of its parts is judged as it is going to be.
         whole = merged | validation.derive(merged, before)
-        found = [*judge(whole, self.before), *self.scope.judge(lead.account_id, merged, self.before, lead.pk)]
+        found = [
+            *judge(whole, self.before, setup=setups.of(lead.account_id)),
+            *self.scope.judge(lead.account_id, merged, self.before, lead.pk),
+        ]
         for violation in found:
             if violation.field not in self.errors:
                 words_ = sentence(violation.field, violation.message)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
-from django.db.models import OuterRef, Subquery
+from django.db import models, router
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from leads import fields, validation
-from leads.changes import Row
+from leads import setup as setups
+from leads.changes import Row, unit
 from leads.models.account import Account
+from leads.models.campaign import Campaign
+from leads.models.labels import LabelsField
+from leads.models.lead_list import LeadList
 from leads.models.office import Office
-from leads.models.record import Record
+from leads.models.pipeline import Pipeline, Stage
+from leads.models.record import Columns, Record
+from leads.models.tag import Tag
+from leads.models.user import User
 
 
 def _text(key: str, **options: Any) -> Any:
@@ -34,30 +41,46 @@ class Lead(Record):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="leads")
     office = models.ForeignKey(Office, on_delete=models.PROTECT, related_name="leads", null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="children", null=True, blank=True)
+    owner = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="leads", null=True, blank=True)
     type = _text("type")
     source = _text("source")
     status = _text("status", null=False, blank=False, default="UNREAD")
-    stage = _text("stage", null=False, blank=False, default="NEW")
+    # Where the lead stands: `stage` is the LeadPro code of the stage. A new lead begins where its pipeline does.
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.PROTECT, related_name="leads")
+    pipeline_stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="leads")
+    stage = _text("stage", null=False, blank=False, default="")
+    lead_status = _text("lead_status")
+    score = models.IntegerField(default=0)
     title = _text("title")
     first_name = _text("first_name")
     last_name = _text("last_name")
     full_name = _text("full_name")
     full_name_derived = models.BooleanField(default=False, editable=False)
     email = _text("email")
+    business_email = _text("business_email")
     phone = _text("phone")
     phone_e164 = models.CharField(max_length=16, null=True, editable=False)
     callable = models.BooleanField(default=False, editable=False)
     address = _text("address")
     postcode = _text("postcode")
+    company_name = _text("company_name")
     property_reference = _text("property_reference")
     # Names as they were when the lead was referred: the office and account it came from may go.
     referred_by_office_id = models.BigIntegerField(null=True, editable=False)
     referred_by_office_name = models.CharField(max_length=100, null=True, editable=False)
     referred_by_account_id = models.BigIntegerField(null=True, editable=False)
     referred_by_account_name = models.CharField(max_length=100, null=True, editable=False)
+    tags = LabelsField(Tag, related_name="leads", blank=True)
+    lists = LabelsField(LeadList, related_name="leads", blank=True)
+    campaigns = LabelsField(Campaign, related_name="leads", blank=True)
+    # {key: value} by the account's own definitions; a value that was cleared is None.
+    custom_fields = models.JSONField(default=dict, blank=True)
     # The rest of the catalogue: nothing filters, sorts or acts on it.
     details = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # As another system told it; unset it is created_at.
+    created_date = models.DateTimeField(null=True, editable=False)
+    modified_date = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta(Record.Meta):
         ordering = ["-created_at", "-id"]
@@ -75,16 +98,26 @@ class Lead(Record):
 
     def get(self, key: str) -> Any:
         field = fields.BY_KEY[key]
-        if key in ("office_name", "account_name"):
-            related = getattr(self, key.removesuffix("_name"))
-            return related.name if related else None
+        if key in _RELATED:
+            relation, attribute = _RELATED[key]
+            return None if getattr(self, f"{relation}_id") is None else getattr(getattr(self, relation), attribute)
+        if field.kind == "labels":
+            return self._labels[key] if key in self._labels else labels_field(key).names(self)
         if field.column:
-            return getattr(self, key)
-        return self.details.get(key, _EMPTY.get(key))
+            value = getattr(self, key)
+            return _moment(key, value or self.created_at) if field.kind == "datetime" and key != "created_at" else value
+        return self.details.get(key, fields.EMPTY.get(field.kind))
 
     def set(self, key: str, value: Any) -> None:
-        if fields.BY_KEY[key].column:
-            setattr(self, key, value)
+        """Labels are given by name, and stored when the lead is saved."""
+        field = fields.BY_KEY[key]
+        if field.kind == "datetime" and isinstance(value, str):
+            moment = validation.read_moment(value)
+            value = moment if field.column else validation.in_seconds(moment)
+        if field.kind == "labels":
+            self._labels[key] = value or []
+        elif field.column:
+            setattr(self, key, fields.EMPTY[field.kind].copy() if value is None and field.kind == "custom" else value)
         elif value is None:
             self.details.pop(key, None)
         else:
@@ -94,47 +127,156 @@ class Lead(Record):
         """Every field of the catalogue, by key."""
         return {key: self.get(key) for key in fields.BY_KEY}
 
+    @property
+    def _labels(self) -> dict[str, list[str]]:
+        """Names that were set and are not stored yet."""
+        return self.__dict__.setdefault("_labels_set", {})
+
+    # Where it stood when it was read or last saved: which of the three columns was set since decides what follows.
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        lead = super().from_db(*args, **kwargs)
+        lead._remember_place()
+        return lead
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._remember_place()
+
+    def _remember_place(self) -> None:
+        self._place = {key: self.__dict__.get(key) for key in setups.PLACE}
+
+    def derive(self, before: Row | None, written: Collection[str] | None, using: str) -> Columns:
+        followed: dict[str, Any] = {}
+        if written is None or not _PLACE_NAMES.isdisjoint(written):
+            setup = before["setup"] if before else setups.of(self.account_id, using)
+            now = {key: getattr(self, key) for key in setups.PLACE}
+            followed = setup.follow(now, self.__dict__.get("_place"))
+            for key, value in followed.items():
+                setattr(self, key, value)
+        return super().derive(before, written and {*written, *followed}, using) | followed.keys()
+
+    def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False):
+            super().save(*args, using=using, **kwargs)
+            self._remember_place()
+            for key in list(self._labels):
+                self._store_labels(key, self._labels.pop(key), using)
+
+    def _store_labels(self, key: str, names: Sequence[str], using: str) -> None:
+        """Tags come into being by being used; lists and campaigns have to be there."""
+        names = list(dict.fromkeys(name.strip() for name in names))
+        relation = getattr(self, key)
+        any_of = Q(*[("name__iexact", name) for name in names], _connector=Q.OR) if names else Q(pk__in=())
+        stored = relation.model.objects.using(using).filter(any_of, account_id=self.account_id)
+        known = {label.name.casefold(): label for label in stored}
+        for name in names:
+            if name.casefold() in known:
+                continue
+            if key != "tags":
+                message = f"must be names of {key} of the account: {name} is none"
+                raise invalid([validation.Violation(key, "reference", message)])
+            known[name.casefold()] = relation.model.objects.using(using).create(account_id=self.account_id, name=name)
+        relation.set([known[name.casefold()] for name in names])
+
     # What a unit of work asks (leads/models/record.py).
 
     @classmethod
     def names(cls) -> Mapping[str, Any]:
+        from leads.models.message import Message
+
         return {
-            "account_name": Subquery(Account.objects.filter(pk=OuterRef("account_id")).values("name")[:1]),
-            "office_name": Subquery(Office.objects.filter(pk=OuterRef("office_id")).values("name")[:1]),
+            "account_name": F("account__name"),
+            "account_setup": F("account__setup_token"),
+            "office_name": F("office__name"),
+            "owner_email": F("owner__email"),
+            "owner_username": F("owner__username"),
+            "owner_first_name": F("owner__first_name"),
+            "owner_last_name": F("owner__last_name"),
+            "has_messages": Exists(Message.objects.filter(lead=OuterRef("pk"))),
+            **{f"{key}_given": labels_field(key).pairs() for key in _LABELS},
         }
 
     @classmethod
-    def derived(cls, before: Row | None, after: Row) -> Row:
-        return validation.derive(after, before)
+    def rows(cls, using: str, pks: Iterable[int], lock: bool = False) -> dict[int, Row]:
+        rows = super().rows(using, pks, lock)
+        for row in rows.values():
+            row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
+        return rows
+
+    @classmethod
+    def parts(cls, using: str, rows: Mapping[int, Row]) -> Mapping[int, Row]:
+        """The messages of these leads, oldest first."""
+        from leads.models.message import Message
+
+        parts: dict[int, Row] = {pk: {"messages": []} for pk, row in rows.items() if row["has_messages"]}
+        if parts:
+            for message in Message.objects.using(using).filter(lead__in=parts).select_related("campaign"):
+                parts[message.lead_id]["messages"].append(message.told())
+        return parts
+
+    @classmethod
+    def derived(cls, before: Row | None, after: Row, using: str) -> Row:
+        derived = validation.derive(after, before)
+        derived |= (after.get("setup") or setups.of(after["account_id"], using)).follow(after, before)
+        if before is None and after["email"] is None:
+            derived["email"] = after["business_email"] or after["details"].get("personal_email")
+        details = _with_histories(before, after)
+        return derived if details == after["details"] else derived | {"details": details}
+
+    @classmethod
+    def stamps(cls, before: Row | None, after: Row, changed: bool) -> Row:
+        stamps = super().stamps(before, after, changed)
+        if before is not None and not changed:
+            return stamps | {"modified_date": before["modified_date"]}
+        if before is not None and after["modified_date"] == before["modified_date"]:
+            return stamps | {"modified_date": timezone.now()}
+        return stamps
+
+    @classmethod
+    def next_stamps(cls) -> dict[str, Any]:
+        return super().next_stamps() | {"modified_date": timezone.now()}
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
         values, was = _by_key(after), _by_key(before) if before is not None else None
-        violations = judge(values, was)
+        violations = judge(values, was, setup=after["setup"])
         if violations and was is not None:
             # A rule that was made stricter since does not stand in the way of what has nothing to do with it.
-            known = {(violation.field, violation.rule) for violation in judge(was, was)}
+            known = {(violation.field, violation.rule) for violation in judge(was, was, setup=after["setup"])}
             violations = [
                 violation
                 for violation in violations
-                if (violation.field, violation.rule) not in known or values[violation.field] != was[violation.field]
+                if (violation.field, violation.rule) not in known
+                or _at(values, violation.field) != _at(was, violation.field)
             ]
         if violations:
             raise invalid(violations)
 
     @classmethod
     def differences(cls, before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
-        was = cls._told(before) if before is not None else {}
-        now = cls._told(after)
-        return {key: (was.get(key), value) for key, value in now.items() if was.get(key) != value}
+        if before is None:
+            told = {key: value for key in _TOLD if (value := _value(after, key)) not in _UNSET}
+            told |= {f"custom_fields.{key}": value for key, value in told.pop("custom_fields", {}).items()}
+            return {key: (None, value) for key, value in told.items()}
+        keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
+        if before["details"] != after["details"]:
+            keys += [key for key in _DETAILS if before["details"].get(key) != after["details"].get(key)]
+        # What follows from these, and has no column of its own.
+        keys += [name for key in keys for name in _FOLLOWERS.get(key, ())]
+        told = {key: (_value(before, key), _value(after, key)) for key in keys}
+        if before["custom_fields"] != after["custom_fields"]:
+            for key in {**before["custom_fields"], **after["custom_fields"]}:
+                told[f"custom_fields.{key}"] = before["custom_fields"].get(key), after["custom_fields"].get(key)
+        return {key: (was, now) for key, (was, now) in told.items() if was != now}
 
     @classmethod
-    def _told(cls, row: Row) -> dict[str, Any]:
-        return {key: _json(_value(row, key)) for key in _TOLD}
-
-    @classmethod
-    def snapshot(cls, row: Row) -> dict[str, Any]:
-        return {key: _json(_value(row, key)) for key in fields.BY_KEY}
+    def snapshot(cls, row: Row, parts: Row) -> dict[str, Any]:
+        defined = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
+        told = {key: _value(row, key) for key in fields.BY_KEY}
+        return told | {"custom_fields": defined, "messages": parts.get("messages", [])}
 
     @classmethod
     def label(cls, row: Row) -> str:
@@ -143,45 +285,139 @@ class Lead(Record):
     @classmethod
     def event_types(cls, before: Row | None, after: Row | None, changes: Mapping[str, Any]) -> list[str]:
         if before is None:
-            return ["lead.created"]
+            return ["lead.created", "lead.assigned"] if "owner_id" in changes else ["lead.created"]
         if after is None:
             return ["lead.deleted"]
-        return ["lead.stage_changed", "lead.updated"] if "stage" in changes else ["lead.updated"]
+        return [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed", "lead.updated"]
 
 
-_EMPTY: Mapping[str, Any] = {"comparable_props": []}
-_NAMES = frozenset({"office_name", "account_name"})
-# What makes a lead another one; the names of its office and account change elsewhere.
-_TOLD = [key for key in fields.BY_KEY if key not in _NAMES]
+_EVENT_OF = {
+    "owner_id": "lead.assigned",
+    "pipeline_stage_id": "lead.stage_changed",
+    "lead_status": "lead.status_changed",
+    "score": "lead.score_changed",
+}
+
+# Key -> the relation and its attribute that it is a name for.
+_RELATED = {
+    "account_name": ("account", "name"),
+    "office_name": ("office", "name"),
+    "owner": ("owner", "email"),
+    "owner_name": ("owner", "full_name"),
+    "pipeline": ("pipeline", "name"),
+    "stage_name": ("pipeline_stage", "name"),
+    "stage_outcome": ("pipeline_stage", "outcome"),
+}
+_LABELS = tuple(field.key for field in fields.FIELDS if field.kind == "labels")
+_DETAILS = tuple(field.key for field in fields.FIELDS if not field.column and field.kind != "labels")
+# Key -> the column of a row that makes a lead another one; the names of its account and office change elsewhere.
+_COLUMNS = {key: f"{key}_given" for key in _LABELS} | {
+    field.key: field.key
+    for field in fields.FIELDS
+    if field.column and field.key not in {*_RELATED, "custom_fields", "modified_date"}
+}
+_TOLD = [*_COLUMNS, *_DETAILS, "custom_fields", "owner", "owner_name", "pipeline", "stage_name", "stage_outcome"]
+_FOLLOWERS = {
+    "owner_id": ("owner", "owner_name"),
+    "pipeline_id": ("pipeline",),
+    "pipeline_stage_id": ("stage_name", "stage_outcome"),
+}
+_HISTORIES = {
+    "lead_status": "lead_status_history",
+    "life_cycle": "life_cycle_history",
+    "sentiment": "sentiment_history",
+}
+_UNSET: tuple[Any, ...] = (None, [], {})
+_PLACE_NAMES = {*setups.PLACE, "pipeline", "pipeline_stage"}
+_KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
 
 
 def _value(row: Row, key: str) -> Any:
-    if fields.BY_KEY[key].column or key in _NAMES:
-        return row[key]
-    return row["details"].get(key, _EMPTY.get(key))
+    """As the snapshot tells it, of a row as `rows` gives it."""
+    kind = _KIND[key]
+    if key in row["details"]:
+        return row["details"][key]
+    if kind == "labels":
+        pairs = row[f"{key}_given"]
+        return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
+    if kind == "datetime" and key in row:
+        return _moment(key, row[key] or row["created_at"])
+    if key in _LOOKED_UP:
+        return _LOOKED_UP[key](row)
+    return row[key] if key in row else fields.EMPTY.get(kind)
+
+
+def labels_field(key: str) -> LabelsField:
+    """The relation of a catalogue field whose kind is labels."""
+    field: Any = Lead._meta.get_field(key)
+    return field
+
+
+def _stage(row: Row) -> setups.StageRow | None:
+    return row["setup"].stage(row["pipeline_stage_id"])
+
+
+def _owner_name(row: Row) -> str | None:
+    return f"{row['owner_first_name'] or ''} {row['owner_last_name'] or ''}".strip() or row["owner_username"]
+
+
+_LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
+    "owner": lambda row: row["owner_email"],
+    "owner_name": _owner_name,
+    "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
+    "stage_name": lambda row: getattr(_stage(row), "name", None),
+    "stage_outcome": lambda row: getattr(_stage(row), "outcome", None),
+}
 
 
 def _by_key(row: Row) -> dict[str, Any]:
-    return {key: _value(row, key) for key in _TOLD}
+    """A row as the rules read it: labels by name."""
+    values = {key: _value(row, key) for key in (*_COLUMNS, *_DETAILS, "custom_fields") if key not in _LABELS}
+    return values | {key: [name for _, name in row[f"{key}_given"]] for key in _LABELS}
 
 
-def _json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    key, _, rest = path.partition(".")
+    return values[key].get(rest) if rest else values[key]
+
+
+def _with_histories(before: Row | None, after: Row) -> Row:
+    """The details, each history with what its field has come to since."""
+    details: Row = after["details"]
+    for key, history in _HISTORIES.items():
+        now = after.get(key, after["details"].get(key))
+        was = None if before is None else before.get(key, before["details"].get(key))
+        past = details.get(history, [])
+        if now is not None and now != was and past[-1:] != [now]:
+            details = details | {history: [*past, now]}
+    return details
+
+
+def _moment(key: str, moment: datetime) -> str:
+    """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
+    if key != "created_at":
+        return validation.in_seconds(moment)
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def judge(
-    values: Mapping[str, Any], before: Mapping[str, Any] | None = None, *, leads_api: bool = False
+    values: Mapping[str, Any],
+    before: Mapping[str, Any] | None = None,
+    *,
+    setup: setups.Setup,
+    leads_api: bool = False,
 ) -> list[validation.Violation]:
     """What the rules say of a merged record by catalogue key, before being what is stored (None: a new lead).
 
     Admin, API and the unit of work ask here, so that all of them choose the profile alike.
     """
+    values = {**values, **setup.follow(values, before)}
     profile = validation.profile_for(
         values, leads_api=leads_api, reference_required=settings.LEADPRO_REFERENCE_REQUIRED
     )
-    return validation.validate(values, profile, before)
+    found = validation.validate(values, profile, before)
+    named = {violation.field for violation in found}
+    return found + [violation for violation in setup.judge(values, before) if violation.field not in named]
 
 
 def invalid(violations: list[validation.Violation]) -> ValidationError:

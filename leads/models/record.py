@@ -13,6 +13,9 @@ from django.dispatch import receiver
 from leads.changes import CHUNK, Row, open_unit, unit
 
 
+Columns = set[str]
+
+
 class RecordQuerySet(models.QuerySet["Record"]):
     """Queryset writes that tell their facts."""
 
@@ -20,7 +23,7 @@ class RecordQuerySet(models.QuerySet["Record"]):
         with unit(self._for_write_db(), savepoint=False) as work:
             pks = list(self.order_by("pk").values_list("pk", flat=True))
             if len(work.touch(self.model, pks)) == len(pks):
-                values.setdefault("version", F("version") + 1)  # else the unit's exit would do so row by row
+                values = self.model.next_stamps() | values  # else the unit's exit would do so row by row
             # By key, as a row that another transaction adds meanwhile was not touched.
             return sum(
                 super(RecordQuerySet, self.filter(pk__in=pks[start : start + CHUNK])).update(**values)
@@ -46,7 +49,7 @@ class RecordQuerySet(models.QuerySet["Record"]):
         with unit(self._for_write_db(), savepoint=False) as work:
             work.touch(self.model, [obj.pk for obj in objs if obj.pk is not None])
             for obj in objs:
-                obj.derive(None)
+                obj.derive(None, None, self.db)
             created = super().bulk_create(objs, batch_size, **options)
             work.born(self.model, [obj.pk for obj in created])
         return created
@@ -55,7 +58,7 @@ class RecordQuerySet(models.QuerySet["Record"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with unit(self._for_write_db(), savepoint=False) as work:
-            work.touch(self.model, list(self.order_by("pk").values_list("pk", flat=True)))
+            work.doomed(self.model, list(self.order_by("pk").values_list("pk", flat=True)))
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -89,7 +92,7 @@ class Record(models.Model):
             if update_fields is None and before is not None and (deferred := self.get_deferred_fields()):
                 loaded = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
                 update_fields = loaded - deferred
-            derived = self.derive(before, update_fields)
+            derived = self.derive(before, update_fields, using)
             if update_fields:
                 update_fields = {*update_fields, *derived}
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
@@ -98,10 +101,10 @@ class Record(models.Model):
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(type(self), instance=self)
         with unit(using, savepoint=False) as work:
-            work.touch(type(self), [self.pk])
+            work.doomed(type(self), [self.pk])
             return super().delete(using=using, keep_parents=keep_parents)
 
-    def derive(self, before: Row | None, written: Collection[str] | None = None) -> set[str]:
+    def derive(self, before: Row | None, written: Collection[str] | None, using: str) -> Columns:
         """Set what follows from other columns before the row is written: the unit's exit then finds nothing to mend.
 
         `written` names the columns that will be, None for all; the others count as they are stored, not as this
@@ -111,9 +114,10 @@ class Record(models.Model):
         for field in self._meta.concrete_fields:
             if written is None or field.attname in written or field.name in written:
                 columns[field.attname] = getattr(self, field.attname)
-        derived: Row = {"version": (before["version"] if before else 0) + 1}
+        derived: Row = {}
         if not any(hasattr(value, "resolve_expression") for value in columns.values()):
-            derived |= self.derived(before, columns)
+            derived = self.derived(before, columns, using)
+        derived |= self.stamps(before, columns, True)
         for column, value in derived.items():
             setattr(self, column, value)
         return set(derived)
@@ -141,9 +145,24 @@ class Record(models.Model):
         return {row["id"]: row for row in query.values(*columns, **cls.names())}
 
     @classmethod
-    def derived(cls, before: Row | None, after: Row) -> Row:
+    def parts(cls, using: str, rows: Mapping[int, Row]) -> Mapping[int, Row]:
+        """By key what the snapshot needs of these rows beside themselves, such as rows that point to them."""
+        return {}
+
+    @classmethod
+    def derived(cls, before: Row | None, after: Row, using: str) -> Row:
         """The columns that follow from others, with the values that they ought to have."""
         return {}
+
+    @classmethod
+    def stamps(cls, before: Row | None, after: Row, changed: bool) -> Row:
+        """The columns that say which state of the record this is, and since when."""
+        return {"version": (before["version"] if before else 0) + changed}
+
+    @classmethod
+    def next_stamps(cls) -> dict[str, Any]:
+        """The same for rows that are written without being read: expressions."""
+        return {"version": F("version") + 1}
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
@@ -155,7 +174,7 @@ class Record(models.Model):
         raise NotImplementedError
 
     @classmethod
-    def snapshot(cls, row: Row) -> dict[str, Any]:
+    def snapshot(cls, row: Row, parts: Row) -> dict[str, Any]:
         raise NotImplementedError
 
     @classmethod
@@ -174,4 +193,4 @@ def touch_deleted(sender: type[models.Model], instance: models.Model, using: str
     """A record that goes with another one (a cascade)."""
     work = open_unit(using)
     if work is not None and issubclass(sender, Record):
-        work.touch(sender, [instance.pk])
+        work.doomed(sender, [instance.pk])

@@ -11,4 +11,8 @@ class User(AbstractUser):
         verbose_name_plural = "people"
 
     def __str__(self) -> str:
+        return self.full_name
+
+    @property
+    def full_name(self) -> str:
         return self.get_full_name() or self.username

@@ -294,7 +294,7 @@ def test_one_save_of_many_parts_is_one_set_of_events(crm, sign_in):
     before = Event.objects.count()
     client.post(page_of(lead), data)
     events = Event.objects.order_by("pk")[before:]
-    assert [event.type for event in events] == ["lead.stage_changed", "lead.updated"]
+    assert [event.type for event in events] == ["lead.stage_changed", "lead.field_changed", "lead.updated"]
     assert {event.version for event in events} == {2}
     assert {event.actor_name for event in events} == {"staff"}
     assert set(events[1].frozen.changes) == {"stage", "message", "meta"}
@@ -816,7 +816,7 @@ def test_refer_moves_the_lead_beyond_the_writers_offices(crm, sign_in):
     assert (lead.office, lead.version) == (crm.york, 2)
     assert (lead.referred_by_office_id, lead.referred_by_office_name) == (crm.leeds.pk, "Leeds Central")
     assert (lead.referred_by_account_id, lead.referred_by_account_name) == (crm.account.pk, "Northgate Homes")
-    assert [event.type for event in Event.objects.order_by("pk")[before:]] == ["lead.updated"]
+    assert [event.type for event in Event.objects.order_by("pk")[before:]] == ["lead.field_changed", "lead.updated"]
     assert client.get(page_of(lead)).status_code == 404
     assert "Olivia Hartley referred to York Minster Gate." in Page(client.get(LIST)).text
 
@@ -869,7 +869,7 @@ def test_change_stage_asks_with_a_count_for_each_stage_and_then_does_it(crm, sig
     assert "Stage of 3 leads changed to Won." in Page(response).text
     assert set(Lead.objects.values_list("stage", "version")) == {("WON", 2), ("WON", 1)}
     types = [event.type for event in Event.objects.order_by("pk")[before:]]
-    assert types == ["lead.stage_changed", "lead.updated"] * 3
+    assert types == ["lead.stage_changed", "lead.field_changed", "lead.updated"] * 3
 
 
 @pytest.mark.parametrize("chosen", ["", "NOPE", "\x00"])
@@ -966,7 +966,11 @@ def test_delete_asks_and_then_tells(crm, sign_in):
     assert "Lead Olivia Hartley deleted." in Page(response).text
     child.refresh_from_db()
     assert child.parent is None
-    assert sorted(event.type for event in Event.objects.order_by("pk")[before:]) == ["lead.deleted", "lead.updated"]
+    assert sorted(event.type for event in Event.objects.order_by("pk")[before:]) == [
+        "lead.deleted",
+        "lead.field_changed",
+        "lead.updated",
+    ]
 
 
 def test_many_are_deleted_after_a_question(crm, sign_in):

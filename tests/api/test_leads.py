@@ -200,7 +200,7 @@ def test_patch_is_judged_on_the_merged_record(manager: KeyClient, world: World):
     assert events(body["id"]) == ["lead.created"]
     taken = patch(manager, body, {"type": "sale", "office_id": world.a.pk, "property_reference": "R1"})
     assert taken.status_code == 200 and taken.json()["office_name"] == "Leeds Central"
-    assert events(body["id"]) == ["lead.created", "lead.updated"]
+    assert events(body["id"]) == ["lead.created", "lead.field_changed", "lead.updated"]
     check_shape(patch(manager, body, {"office_id": None}), 400, "invalid")
 
 
@@ -222,7 +222,7 @@ def test_names_follow_their_parts(manager: KeyClient):
 def test_one_request_is_one_set_of_events(manager: KeyClient):
     body = create(manager)
     assert patch(manager, body, {"stage": "CONTACTED", "title": "Dr", "meta": {"a": "b"}}).status_code == 200
-    assert events(body["id"]) == ["lead.created", "lead.stage_changed", "lead.updated"]
+    assert events(body["id"]) == ["lead.created", "lead.stage_changed", "lead.field_changed", "lead.updated"]
     versions = Event.objects.filter(record_id=body["id"]).values_list("version", flat=True)
     assert sorted(versions) == [1, 2, 2]
 

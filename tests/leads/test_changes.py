@@ -52,9 +52,15 @@ def test_a_change_is_told_with_before_and_after_and_raises_the_version(told):
     lead.stage = "CONTACTED"
     lead.set("message", "When can I view?")
     lead.save()
-    assert types(told) == ["lead.stage_changed", "lead.updated"]
-    assert told[1].changes == {"stage": ("NEW", "CONTACTED"), "message": (None, "When can I view?")}
-    assert [fact.version for fact in told] == [2, 2]
+    assert types(told) == ["lead.stage_changed", "lead.field_changed", "lead.updated"]
+    stages = {stage.code: stage for stage in lead.pipeline.stages.all()}
+    assert told[1].changes == {
+        "stage": ("NEW", "CONTACTED"),
+        "pipeline_stage_id": (stages["NEW"].pk, stages["CONTACTED"].pk),
+        "stage_name": ("New", "Contacted"),
+        "message": (None, "When can I view?"),
+    }
+    assert [fact.version for fact in told] == [2, 2, 2]
     assert Lead.objects.get().version == lead.version == 2
 
 
@@ -108,7 +114,7 @@ def test_a_rolled_back_savepoint_tells_nothing_of_its_own(told):
             Lead.objects.filter(pk=lead.pk).update(stage="LOST")
             factories.lead(email="other@example.com")
             raise RuntimeError
-    assert types(told) == ["lead.updated"]
+    assert types(told) == ["lead.field_changed", "lead.updated"]
     assert told[0].changes == {"source": (None, "walk-in")}
 
 
@@ -145,7 +151,7 @@ def test_queryset_writes_are_told(told):
     assert {fact.record_id for fact in told} == {lead.pk for lead in leads}
     told.clear()
     Lead.objects.filter(pk__in=[lead.pk for lead in leads[:2]]).update(stage="LOST")
-    assert types(told) == ["lead.stage_changed", "lead.updated"] * 2
+    assert types(told) == ["lead.stage_changed", "lead.field_changed", "lead.updated"] * 2
     told.clear()
     for lead in leads:
         lead.stage = "WON"
@@ -196,7 +202,11 @@ def test_a_stale_instance_writes_the_columns_it_names_and_nothing_else(told):
     told.clear()
     stale.stage = "WON"
     stale.save(update_fields=["stage"])
-    assert told[-1].changes == {"stage": ("NEW", "WON")}
+    assert {key: told[-1].changes[key] for key in ("stage", "stage_name")} == {
+        "stage": ("NEW", "WON"),
+        "stage_name": ("New", "Won"),
+    }
+    assert "full_name" not in told[-1].changes
     lead.refresh_from_db()
     assert (lead.full_name, lead.full_name_derived, lead.version) == ("Bea Hartley", True, 3)
 
@@ -217,7 +227,7 @@ def test_the_child_of_a_deleted_parent_is_told(told):
     told.clear()
     gone = parent.pk
     parent.delete()
-    assert sorted(types(told)) == ["lead.deleted", "lead.updated"]
+    assert sorted(types(told)) == ["lead.deleted", "lead.field_changed", "lead.updated"]
     (updated,) = [fact for fact in told if fact.type == "lead.updated"]
     assert (updated.record_id, updated.changes) == (child.pk, {"parent_id": (gone, None)})
 

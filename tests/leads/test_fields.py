@@ -1,10 +1,13 @@
-"""The catalogue against LeadPro's page: names, order, limits and lists as printed there, typed here a second time."""
+"""The catalogue against the systems' pages: names, order, limits and lists as printed there, typed a second time."""
 
 from __future__ import annotations
 
 import pytest
 
-from leads.fields import BY_KEY, BY_WIRE, FIELDS, GROUPS
+from leads.fields import BY_KEY, BY_WIRE, EMPTY, GROUPS
+from leads.fields import FIELDS as ALL
+
+FIELDS = [field for field in ALL if "leadpro" in field.systems]
 
 WIRE_ORDER = [
     "id",
@@ -128,11 +131,12 @@ LISTS = [
 
 def test_the_payload_has_leadpros_44_names_in_leadpros_order() -> None:
     assert [field.wire for field in FIELDS] == WIRE_ORDER
-    assert len(BY_WIRE) == len(BY_KEY) == len(FIELDS) == 44
+    assert list(ALL[:44]) == FIELDS
+    assert len(BY_WIRE) == len(BY_KEY) == len(ALL)
 
 
 def test_keys_are_snake_case_and_only_two_differ_on_the_wire() -> None:
-    assert {field.key: field.wire for field in FIELDS if field.key != field.wire} == {
+    assert {field.key: field.wire for field in ALL if field.key != field.wire} == {
         "parent_id": "parentId",
         "created_at": "createdAt",
     }
@@ -180,24 +184,77 @@ def test_lists_belong_to_choices_only() -> None:
 
 
 def test_every_text_has_a_longest_length_so_that_none_is_unbounded() -> None:
-    texts = [field for field in FIELDS if field.kind in ("text", "email")]
+    texts = [field for field in ALL if field.kind in ("text", "email", "labels") and field.writeable]
     assert [field.key for field in texts if field.max_length is None] == []
-    structured = [field for field in FIELDS if field.kind in ("hours", "pairs", "questions", "comparables")]
+    structured = [field for field in ALL if field.kind in ("hours", "pairs", "questions", "texts", "custom")]
     assert [field.key for field in structured if field.max_bytes is None] == []
 
 
 def test_staff_read_labels_in_sentence_case_told_apart() -> None:
-    labels = [field.label for field in FIELDS]
+    labels = [field.label for field in ALL]
     assert len(set(labels)) == len(labels)
-    for label in labels + [label for field in FIELDS for _, label in field.choices]:
+    ours = [label for field in FIELDS for _, label in field.choices]
+    for label in labels + ours:
         assert label[0].isupper() and "_" not in label
         # "E-mail", "GDPR consent" and "Advert URL" are sentence case; "Full Name" is not.
-        assert all(word.islower() or word.isupper() for word in label.split()[1:]), label
+        assert all(
+            word.islower() or word.isupper() or word == "LinkedIn" or word == "Facebook" for word in label.split()[1:]
+        ), label
 
 
 def test_groups_are_all_used_and_all_known() -> None:
-    assert {field.group for field in FIELDS} == set(GROUPS)
+    assert {field.group for field in ALL} == set(GROUPS)
 
 
 def test_each_field_says_what_leadpro_calls_it() -> None:
     assert [field.systems["leadpro"] for field in FIELDS] == WIRE_ORDER
+
+
+# LeadEngine's page, section 4; business_email stands there twice.
+PAGE = """
+about business_email campaigns city company_facebook company_linkedin company_name company_x contact_owner country
+created_date business_email personal_email email_bounce_status email_bounce_sub_status email_provider
+email_provider_type email_subscription email_validation first_name gender import_tags industry job_department
+job_title last_contacted last_email_click_date last_email_open_date last_email_reply_date last_name lead_source
+lead_status lead_status_history lead_type life_cycle life_cycle_history person_linkedin linkedin_summary lists
+mobile_phone modified_date name number_of_email_clicks number_of_email_opens number_of_email_replies number_of_emails
+number_of_employees number_of_phone_calls number_of_sms_replies number_of_sms_sent number_of_times_contacted
+office_phone person_facebook person_x phone_country phone_validation postal_code sentiment sentiment_history
+sms_subscription state street_address tags time_zone website website_summary
+"""
+LEADENGINE = PAGE.split()
+
+
+def test_leadengines_65_default_fields_are_fields_of_a_lead() -> None:
+    named = [field.systems["leadengine"] for field in ALL if "leadengine" in field.systems]
+    assert sorted(named) == sorted(set(LEADENGINE)) and len(named) == 65
+
+
+def test_leadengines_kinds() -> None:
+    kinds: dict[str, set[str]] = {}
+    for field in ALL:
+        if "leadengine" in field.systems:
+            kinds.setdefault(field.kind, set()).add(field.systems["leadengine"])
+    assert kinds["datetime"] == {name for name in LEADENGINE if name.endswith("_date") or name == "last_contacted"}
+    assert kinds["integer"] == {name for name in LEADENGINE if name.startswith("number_of_")}
+    histories = {name for name in LEADENGINE if name.endswith("_history")}
+    assert kinds["texts"] | kinds["labels"] == {"campaigns", "import_tags", "lists", "tags"} | histories
+    assert sum(len(kinds[kind]) for kind in ("text", "email", "choice")) == 43
+
+
+def test_the_fourteen_lead_statuses() -> None:
+    statuses = (
+        "Follow Up, Needs Info, Conversation, Opportunity, Not Interested, Do Not Contact, Unsubscribe, Auto Reply, "
+        "Hard Bounce, Soft Bounce, Out of Office, Unknown, Wrong Contact, Meeting Booked"
+    )
+    assert [code for code, _ in BY_KEY["lead_status"].choices] == statuses.split(", ")
+
+
+def test_what_is_measured_is_a_fact_about_messages() -> None:
+    measured = {field.systems["leadengine"] for field in ALL if field.measured}
+    facts = {name for name in LEADENGINE if name.startswith(("number_of_", "last_")) or name.endswith("_history")}
+    assert measured == facts - {"number_of_employees", "last_name"} | {"modified_date"}
+
+
+def test_an_unset_list_is_empty() -> None:
+    assert {kind for field in ALL if (kind := field.kind) in EMPTY} == {"comparables", "texts", "labels", "custom"}

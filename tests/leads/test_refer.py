@@ -24,7 +24,9 @@ def test_it_notes_the_office_and_account_that_it_left():
     leeds, york = factories.office("Leeds Central"), factories.office("York Minster Gate")
     lead = refer(factories.lead(office=leeds), york.pk)
     assert lead == Lead.objects.get()
-    assert {key: lead.get(key) for key in lead.values() if key.startswith(("office", "referred"))} == {
+    assert {
+        key: lead.get(key) for key in lead.values() if key.startswith(("office_id", "office_name", "referred"))
+    } == {
         "office_id": york.pk,
         "office_name": "York Minster Gate",
         "referred_by_office_id": leeds.pk,

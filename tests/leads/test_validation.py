@@ -676,6 +676,10 @@ SWITCHED: list[tuple[str, Lead, Lead | None]] = PROFILE_RULES + [
         ("pairs_of_two", "questionnaire", [["a"]]),
         ("comparables", "comparable_props", [{"beds": "4"}]),
         ("bytes", "meta", sized_meta(1025)),
+        ("iso_date", "last_contacted", "soon"),
+        ("texts", "import_tags", ["a", ""]),
+        ("label_length", "tags", ["x" * 101]),
+        ("object", "custom_fields", ["budget"]),
     )
 ]
 
@@ -902,6 +906,7 @@ def test_empty_text_is_unset_only_where_no_length_is_asked() -> None:
         "message",
         "host",
         "property_reference",
+        *(field.key for field in FIELDS if field.kind == "text" and field.writeable and "leadpro" not in field.systems),
     }
     assert blank_to_none({"message": " ", "host": "h", "gdpr_checkbox": False}) == {
         "message": " ",

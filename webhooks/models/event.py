@@ -29,6 +29,7 @@ class Event(models.Model):
     # JSON text, frozen: read by compose, never by a query.
     snapshot = models.TextField()
     changes = models.TextField(default="{}")
+    context = models.TextField(default="{}")
     actor_kind = models.CharField(max_length=20)
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=255)
@@ -43,9 +44,11 @@ class Event(models.Model):
     @cached_property
     def frozen(self) -> wire.Event:
         """What the dialects read."""
-        return self.as_wire(json.loads(self.snapshot), json.loads(self.changes))
+        return self.as_wire(json.loads(self.snapshot), json.loads(self.changes), json.loads(self.context))
 
-    def as_wire(self, snapshot: Mapping[str, Any], changes: Mapping[str, Any]) -> wire.Event:
+    def as_wire(
+        self, snapshot: Mapping[str, Any], changes: Mapping[str, Any], context: Mapping[str, Any]
+    ) -> wire.Event:
         return wire.Event(
             type=self.type,
             occurred_at=self.occurred_at,
@@ -56,4 +59,5 @@ class Event(models.Model):
             changes=changes,
             actor={"kind": self.actor_kind, "id": self.actor_id, "name": self.actor_name},
             hops=self.hops,
+            context=context,
         )

@@ -31,12 +31,13 @@ def _event(fact: Fact) -> Event:
         occurred_at=fact.occurred_at,
         snapshot=_json(fact.snapshot),
         changes=_json(fact.changes),
+        context=_json(fact.context),
         actor_kind=fact.actor.kind,
         actor_id=fact.actor.id,
         actor_name=fact.actor.name[:255],
     )
     # The next step reads it at once: it need not be parsed again.
-    event.frozen = event.as_wire(fact.snapshot, fact.changes)
+    event.frozen = event.as_wire(fact.snapshot, fact.changes, fact.context)
     return event
 
 

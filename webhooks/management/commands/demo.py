@@ -14,7 +14,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from leads.changes import acting, unit
-from leads.models import Account, Lead, User
+from leads.models import Account, Lead, Message, User
 from leads.signals import Actor
 from webhooks.dialects import DIALECTS
 from webhooks.inbox.address import address
@@ -54,7 +54,8 @@ class Command(BaseCommand):
         """The fixture's newest lead came an hour ago, whenever the demo is loaded."""
         newest = Lead.objects.aggregate(newest=Max("created_at"))["newest"]
         age = timezone.now() - timedelta(hours=1) - newest
-        Lead.plain("default").update(created_at=F("created_at") + age)
+        Lead.plain("default").update(created_at=F("created_at") + age, modified_date=F("modified_date") + age)
+        Message.objects.update(date=F("date") + age)
 
     def _add_webhook(self, account: Account) -> None:
         """One of LeadPro's format, with a fresh secret, to its own address of the inbox."""

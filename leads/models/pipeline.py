@@ -1,0 +1,105 @@
+"""Pipelines and their stages: where a lead stands, in the account's own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, router
+from django.db.models import Q
+
+from leads import fields
+from leads.changes import unit
+from leads.models.account import Account
+from leads.models.set_up import SetUp
+
+DEFAULT_NAME = "Sales pipeline"
+
+# Of the thirteen stages that a new pipeline has; the others are open.
+OUTCOME_OF = {"WON": "win", "LOST": "loss", "DUPLICATE": "loss", "SPAM": "loss", "DELETED": "loss"}
+
+
+class Pipeline(SetUp):
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="pipelines")
+    name = models.CharField(max_length=100)
+    position = models.PositiveSmallIntegerField(default=0)
+    is_default = models.BooleanField("default for new leads", default=False)
+
+    class Meta:
+        ordering = ["-is_default", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "name"],
+                name="pipeline_name_once_per_account",
+                violation_error_message="This account has a pipeline of that name.",
+            ),
+            models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="pipeline_default_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def owner_id(self) -> int:
+        return self.account_id
+
+    def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
+        """An account has exactly one default: its first pipeline, until another one is made it."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False):
+            others = (
+                Pipeline.objects.using(using).filter(account_id=self.account_id, is_default=True).exclude(pk=self.pk)
+            )
+            if not self.is_default and not others.exists():
+                self.is_default = True
+                update_fields = update_fields and {*update_fields, "is_default"}
+            if self.is_default:
+                others.update(is_default=False)
+            super().save(*args, using=using, update_fields=update_fields, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        if self.is_default:
+            raise ValidationError(
+                "New leads begin in this pipeline. Make another one the default first.", code="in_use"
+            )
+        return super().delete(*args, **kwargs)
+
+    @classmethod
+    def make_default(cls, account: Account, using: str) -> Pipeline:
+        """The account's first pipeline, with a stage for each code."""
+        pipeline = cls.objects.using(using).create(account=account, name=DEFAULT_NAME)
+        for position, (code, name) in enumerate(fields.STAGES):
+            Stage.objects.using(using).create(
+                pipeline=pipeline, name=name, position=position, code=code, outcome=OUTCOME_OF.get(code, "open")
+            )
+        return pipeline
+
+
+class Stage(SetUp):
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
+    name = models.CharField(max_length=100)
+    position = models.PositiveSmallIntegerField(default=0)
+    code = models.CharField("LeadPro code", max_length=20, choices=fields.STAGES)
+    outcome = models.CharField(max_length=4, choices=fields.OUTCOMES, default="open")
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "name"],
+                name="stage_name_once_per_pipeline",
+                violation_error_message="This pipeline has a stage of that name.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def owner_id(self) -> int:
+        return self.pipeline.account_id
+
+    def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+        """The leads that stand here carry its code."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False):
+            super().save(*args, using=using, **kwargs)
+            self.leads.using(using).exclude(stage=self.code).update(stage=self.code)
