@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests import factories
+from webhooks.dialects import DIALECTS
 from webhooks.inbox import hold, views
 from webhooks.inbox.address import address
 from webhooks.models import Answer, InboxMode, InboxRequest, Webhook
@@ -54,6 +55,26 @@ def test_a_genuine_request_is_verified_and_kept_raw(webhook):
     stored = dict(json.loads(kept.headers))
     assert stored["authorization"] == headers["HTTP_AUTHORIZATION"]
     assert stored["webhook-id"] == "msg_1"
+
+
+@pytest.mark.parametrize("system", sorted(DIALECTS))
+def test_the_sample_of_every_system_is_genuine_once(system):
+    """What a system's own check has read is not told a second time."""
+    webhook = factories.webhook("https://hooks.example.com/in", dialect=system)
+    response = post(webhook, *signed(webhook))
+    assert response.status_code == 200
+    kept = InboxRequest.objects.get()
+    assert (kept.signature, kept.signature_detail.count("webhook-signature")) == ("verified", 1)
+    assert kept.event in webhook.wire.events
+
+
+def test_a_secret_that_is_sent_as_it_is_is_not_kept(webhook):
+    """LeadEngine's shared secret in a header."""
+    Webhook.objects.update(dialect="leadengine", url="https://hooks.example.com/in", secret="a shared secret")
+    body, headers = signed(Webhook.objects.get())
+    assert "a shared secret" in headers.values()
+    assert post(webhook, body, headers).status_code == 200
+    assert "a shared secret" not in InboxRequest.objects.get().headers
 
 
 def test_values_of_custom_headers_are_not_kept(webhook):

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as StandardWebhook
 from tests import factories
 from tests.receiver import Answer
 from webhooks import figures
+from webhooks.dialects import DIALECTS
 from webhooks.models import Body, Delivery, Event, State, Status, Webhook
 from webhooks.outbound import claim, deliver, trial
 from webhooks.wire.exchange import Failure, FailureKind
@@ -47,6 +48,22 @@ def test_a_test_is_sent_signed_and_marked(receiver, webhook):
     headers = {name.lower(): value for name, value in request.headers}
     StandardWebhook(webhook.secret.encode()).verify(request.body, headers)
     assert webhook.wire.verify(request.body, headers, [webhook.secret]).payload_is_body
+
+
+@pytest.mark.parametrize("system", sorted(DIALECTS))
+def test_every_system_can_be_tried(receiver, system):
+    webhook = factories.webhook(receiver.url, dialect=system, secret=DIALECTS[system].new_secret())
+    delivery = trial.send_test(webhook)
+    (request,) = receiver.received
+    headers = {name.lower(): value for name, value in request.headers}
+    assert request.body == DIALECTS[system].sample()
+    assert DIALECTS[system].verify(request.body, headers, [webhook.secret]).payload == request.body
+    assert (delivery.status, delivery.sent_as in webhook.events) == (Status.SUCCESS, True)
+
+
+def test_the_method_that_was_chosen_is_used_and_kept(receiver):
+    delivery = trial.send_test(factories.webhook(receiver.url, dialect="save_lead", settings={"method": "PUT"}))
+    assert receiver.received[0].method == delivery.attempts.get().method == "PUT"
 
 
 def test_the_body_is_the_systems_example_with_every_key(receiver, webhook):
