@@ -17,6 +17,12 @@ from leads.models import Membership
 class Site(UnfoldAdminSite):
     index_title = "Home"
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().password_change(request, {"title": "Change password"} | (extra_context or {}))
+
+    def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().password_change_done(request, {"title": "Change password"} | (extra_context or {}))
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The palette. Unfold's own keeps what it found for five minutes: a deleted lead could still be found."""
         words = request.GET.get("s", "").strip()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString, mark_safe
@@ -21,6 +21,12 @@ _SHIPPED = (roles.STAFF, roles.MANAGER, roles.AUDITOR)
 
 # Roles are the same rows.
 admin.site.unregister(Group)
+
+
+def _right(permission: Permission) -> str:
+    """ "Add API key" for what Django calls "CRM | API key | Can add API key"."""
+    words = permission.name.removeprefix("Can ")
+    return words[:1].upper() + words[1:]
 
 
 @admin.register(Role)
@@ -45,6 +51,13 @@ class RoleAdmin(GroupAdmin, Admin):  # type: ignore[misc]
                 "For other rights, make a role of your own."
             }
         return [(None, {"fields": ("name", "permissions"), **described})]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        # Those that pages of ours ask for.
+        field.queryset = field.queryset.filter(content_type__app_label__in=("leads", "webhooks"))
+        field.label_from_instance = _right
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
         # The program asks for the shipped ones by their names.

@@ -150,6 +150,12 @@
     }
   }
 
+  // "5 min ago" is; "2 of 3 next in 48 s" is not.
+  function isTime(cell) {
+    const time = cell.querySelector("time");
+    return Boolean(time) && cell.textContent.trim().startsWith(time.textContent.trim());
+  }
+
   function reach(root = document) {
     // The icons are ligatures: without this they are read out as "dock to right".
     all(".material-symbols-outlined:not([aria-hidden], [x-on\\:click])", root).forEach((icon) => icon.setAttribute("aria-hidden", "true"));
@@ -183,13 +189,14 @@
     }
     const buttons = { "searchbar-submit": "Search", "command-submit": "Search" };
     for (const [id, name] of Object.entries(buttons)) document.getElementById(id)?.setAttribute("aria-label", name);
-    // On a phone a row is a card without column heads: what is missing goes, a bare number keeps its label.
+    // On a phone a row is a card without column heads: what is missing goes, a bare number or "Never" keeps its label.
+    const labelled = ".field-shown_last_success, .field-last_seen, .field-last_used, .field-expires";
     for (const cell of all("#result_list td:not(.lc-seen), .result-list td:not(.lc-seen)", root)) {
       const text = cell.textContent.trim();
       cell.classList.add("lc-seen");
       if (cell.matches(".action-checkbox, .field-actions_holder")) continue;
       if (/^[–-]?$/.test(text) && !cell.querySelector("input, img")) cell.classList.add("lc-none");
-      else if ((/^\d/.test(text) && !cell.querySelector("time")) || cell.matches(".field-shown_last_success")) cell.classList.add("lc-bare");
+      else if ((/^\d/.test(text) && !isTime(cell)) || cell.matches(labelled)) cell.classList.add("lc-bare");
     }
     document.getElementById("main")?.setAttribute("role", "main");
     document.getElementById("nav-sidebar-inner")?.setAttribute("aria-label", "Main menu");

@@ -284,7 +284,9 @@ def test_managers_set_a_new_password(crm, sign_in, client):
 def test_everybody_changes_their_own_password(crm, sign_in, client):
     staff = sign_in(crm.staff)
     path = "/admin/password_change/"
-    assert staff.get(path).status_code == 200
+    words = Page(staff.get(path)).text
+    assert "Change password" in words
+    assert "Please" not in words
     data = {"old_password": PASSWORD, "new_password1": STRONG, "new_password2": STRONG}
     assert staff.post(path, data | {"old_password": "wrong"}).status_code == 200
     assert staff.post(path, data | {"new_password1": "short", "new_password2": "short"}).status_code == 200
@@ -292,3 +294,11 @@ def test_everybody_changes_their_own_password(crm, sign_in, client):
     assert staff.get("/admin/leads/lead/").status_code == 200
     assert client.login(username="staff", password=STRONG)
     assert sign_in(crm.outsider).get(path).status_code == 302
+
+
+def test_a_role_offers_the_rights_of_our_own_pages_in_words(crm, sign_in):
+    words = Page(sign_in(crm.superuser).get("/admin/leads/role/add/")).text
+    for right in ("View lead", "Replay delivery", "Add API key"):
+        assert right in words
+    assert "log entry" not in words
+    assert "CRM | lead" not in words

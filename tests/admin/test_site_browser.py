@@ -15,7 +15,7 @@ from tests import factories
 from tests.admin import people
 from tests.admin.test_home import deliver
 from webhooks import queue
-from webhooks.models import State, Status
+from webhooks.models import Delivery, Event, State, Status, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,6 +52,12 @@ def grave(page: Page) -> list[str]:
 
 def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"))
+
+
+def lead_delivery(hook: Webhook, lead: Lead) -> Delivery:
+    """One of the lead that was answered at once."""
+    event = Event.objects.filter(record_id=lead.pk).latest("pk")
+    return deliver(hook, Status.SUCCESS, event=event, code=200, duration_ms=56, tries=1)
 
 
 def search_for(page: Page, words: str) -> None:
@@ -145,6 +151,31 @@ def test_the_menu_of_a_row_is_reached_by_keyboard(opened: Opened) -> None:
     expect(page.get_by_role("link", name="Show")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{delivery.pk}/**")
+
+
+def test_on_a_phone_rows_are_cards_of_few_lines_and_names_stay_whole(opened: Opened, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    hook = factories.webhook(name="LeadPro practice Northgate")
+    lead = factories.lead(full_name="Muhammad Fairweather-Cholmondeley", stage="VALUATION_BOOKED")
+    delivery = lead_delivery(hook, lead)
+    waiting = lead_delivery(hook, lead)
+    type(waiting).objects.filter(pk=waiting.pk).update(status=Status.QUEUED, due_at="2099-01-01T00:00:00Z")
+
+    # A line has some 20 px: name, e-mail, the rest; in the history event, lead and webhook, the rest.
+    for path, most in (("/admin/leads/lead/", 90), ("/admin/webhooks/delivery/", 100)):
+        opened(path)
+        row = page.locator("tr.data-row").first
+        expect(row.locator("td.lc-seen").first).to_be_attached()
+        assert (row.bounding_box() or {})["height"] < most
+    expect(page.locator("tr.data-row .field-shown_tries.lc-bare")).to_have_count(2)
+
+    opened(f"/admin/webhooks/delivery/{delivery.pk}/change/")
+    assert "lead.updated to LeadPro" in page.locator("h1").inner_text()
+    opened(f"/admin/leads/lead/{lead.pk}/change/")
+    page.get_by_role("tab", name="Deliveries").click()
+    card = page.locator("#lead-deliveries .lc-card")
+    expect(card).to_be_visible()
+    assert card.evaluate("card => card.scrollWidth <= card.clientWidth")
 
 
 def test_the_palette_finds_opens_and_forgets(opened: Opened) -> None:
