@@ -6,7 +6,7 @@ with what they see is Django's permissions' matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +14,9 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
-from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.fields import BY_KEY
+from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
+from leads.models.labels import Label
 from leads.validation import Violation
 
 
@@ -76,6 +78,11 @@ class Scope:
     def choosable_parents(self, account_id: int) -> QuerySet[Lead]:
         return self.leads().filter(account_id=account_id)
 
+    def choosable_owners(self, account_id: int) -> QuerySet[User]:
+        """Who a lead of this account may be given to: its people, whichever offices they work for."""
+        here = self.account_id in (None, account_id)
+        return User.objects.filter(is_active=True, membership__account_id=account_id if here else _NO_ACCOUNT)
+
     def judge(
         self,
         account_id: int,
@@ -83,18 +90,24 @@ class Scope:
         before: Mapping[str, Any] | None = None,
         lead_id: int | None = None,
     ) -> list[Violation]:
-        """The rules of a lead that need the database: its office and its parent, by catalogue key, are in reach.
+        """The rules of a lead that need the database: office, owner, parent, lists and campaigns are in reach.
+
+        `values` and `before` are by catalogue key; at most one violation for each.
 
         A reference that the writer leaves as it was is not judged: it may have been given by somebody who sees more.
         """
         stored = before or {}
         office_id, parent_id = values.get("office_id"), values.get("parent_id")
+        owner_id = values.get("owner_id")
         found = []
         if office_id is None:
             if self.office_ids is not None:
                 found.append(Violation("office_id", "office_required", "must be one of your offices"))
         elif office_id != stored.get("office_id") and not _there(self.choosable_offices(account_id), office_id):
             found.append(Violation("office_id", "reference", "must be an office of the account that you may use"))
+        changed = owner_id is not None and owner_id != stored.get("owner_id")
+        if changed and not _there(self.choosable_owners(account_id), owner_id):
+            found.append(Violation("owner_id", "reference", "must be an active person of the account"))
         if parent_id is not None and parent_id != stored.get("parent_id"):
             if lead_id is not None and connection.in_atomic_block:
                 # Two changes at once, each fine by itself, could make a lead its own grandparent: one after the other.
@@ -103,12 +116,38 @@ class Scope:
                 found.append(Violation("parent_id", "reference", "must be a lead of the same account that you may see"))
             elif lead_id is not None and _descends(parent_id, lead_id):
                 found.append(Violation("parent_id", "cycle", "must not be the lead itself or one that belongs to it"))
+        for key, model in _GIVEN_BY_NAME.items():
+            unknown = _unknown(model, account_id, values.get(key), stored.get(key))
+            if unknown:
+                found.append(Violation(key, "reference", f"must be {key} that the account has, not {unknown[0]}"))
         return found
 
 
 def _there(queryset: QuerySet[Any], pk: object) -> bool:
     # Anything else is told by the value rules.
     return type(pk) is int and queryset.filter(pk=pk).exists()
+
+
+# Labels that have to be there before a lead gets them; a tag comes into being by being used.
+_GIVEN_BY_NAME: Mapping[str, type[Label]] = {"lists": LeadList, "campaigns": Campaign}
+
+
+def _unknown(model: type[Label], account_id: int, given: object, stored: object) -> list[str]:
+    """The names that are no label of the account; those that the lead has already are not asked for."""
+    kept = {name.casefold() for name in _names(stored)}
+    new = [name for name in _names(given) if name.casefold() not in kept]
+    if not new:
+        return []
+    rows = model._default_manager.filter(account_id=account_id)
+    there = {name.casefold() for name in rows.values_list("name", flat=True)}
+    return [name for name in new if name.casefold() not in there]
+
+
+def _names(value: object) -> Iterator[str]:
+    """The names in a list of labels as a client sent it: what is no name is told by the value rules."""
+    longest = BY_KEY["lists"].max_length or 0
+    if isinstance(value, list):
+        yield from (name.strip() for name in value if isinstance(name, str) and name.strip() and len(name) <= longest)
 
 
 def _descends(lead_id: int, ancestor_id: int) -> bool:

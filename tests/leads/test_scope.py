@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Group
 
 from leads import roles
-from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
 from leads.scope import Scope, is_manager, managers
 from tests import factories
 
@@ -129,9 +129,46 @@ def test_the_parent_of_a_lead_is_in_reach_and_makes_no_ring(world):
         assert rules(staff, world, here | {"parent_id": parent.pk}, {}, lead) == [("parent_id", "cycle")]
 
 
+def test_the_owner_of_a_lead_is_an_active_person_of_its_account(world):
+    north, harbour = world["north"], world["harbour"]
+    manager = user("manager", roles.MANAGER, north)
+    colleague = user("colleague", roles.STAFF, north, world["york"])
+    away = user("away", roles.STAFF, north, is_active=False)
+    elsewhere, root = user("elsewhere", roles.STAFF, harbour), user("root", is_superuser=True)
+    staff = user("staff", roles.STAFF, north, world["leeds"])
+    here = {"office_id": world["leeds"].pk}
+    for writer in (staff, manager, root):
+        scope = Scope.of(writer)
+        assert set(scope.choosable_owners(north.pk)) == {manager, colleague, staff}
+        assert rules(scope, world, here | {"owner_id": colleague.pk}) == []
+        assert rules(scope, world, here | {"owner_id": None}, {"owner_id": away.pk, **here}) == []
+        for owner_id in (away.pk, elsewhere.pk, root.pk, 999999, str(colleague.pk), True):
+            assert rules(scope, world, here | {"owner_id": owner_id}) == [("owner_id", "reference")], owner_id
+    assert not Scope.of(elsewhere).choosable_owners(north.pk).exists()
+
+
+def test_lists_and_campaigns_are_there_before_a_lead_gets_them(world):
+    manager = Scope.of(user("manager", roles.MANAGER, world["north"]))
+    LeadList.objects.create(account=world["north"], name="Newsletter")
+    LeadList.objects.create(account=world["harbour"], name="Landlords")
+    Campaign.objects.create(account=world["north"], name="Spring 2026")
+    assert rules(manager, world, {"lists": ["newsletter"], "campaigns": [" Spring 2026 "], "tags": ["anew"]}) == []
+    assert rules(manager, world, {"lists": ["Newsletter", "Landlords"]}) == [("lists", "reference")]
+    assert rules(manager, world, {"campaigns": ["Newsletter"]}) == [("campaigns", "reference")]
+    (told,) = manager.judge(world["north"].pk, {"lists": ["Newsletter", "Landlords"]})
+    assert told.message == "must be lists that the account has, not Landlords"
+
+
+@pytest.mark.parametrize("value", ["Newsletter", [7, None, ""], ["x" * 101], 7, {"a": 1}])
+def test_labels_that_are_no_names_are_left_to_the_value_rules(world, value):
+    assert Scope.of(user("manager", roles.MANAGER, world["north"])).judge(world["north"].pk, {"lists": value}) == []
+
+
 def test_a_reference_that_is_left_alone_is_not_judged(world):
     staff = Scope.of(user("staff", roles.STAFF, world["north"], world["leeds"]))
-    kept = {"office_id": world["york"].pk, "parent_id": world["in_york"].pk}
+    elsewhere = user("elsewhere", roles.STAFF, world["harbour"])
+    kept = {"office_id": world["york"].pk, "parent_id": world["in_york"].pk, "owner_id": elsewhere.pk}
+    kept |= {"lists": ["Gone"], "campaigns": ["Gone too"]}
     assert rules(staff, world, kept, kept, world["in_leeds"]) == []
 
 
