@@ -34,7 +34,8 @@ def webhook(url: str) -> None:
     factories.webhook(url)
 
     def keep(sender: Any, facts: Sequence[Fact], **_: Any) -> None:
-        _facts[:] = facts
+        # One save tells several; this is the one that LeadPro hears of.
+        _facts[:] = [fact for fact in facts if fact.type == "lead.updated"]
 
     lead = records.lead()
     happened.connect(keep)

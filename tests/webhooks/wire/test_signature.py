@@ -27,6 +27,16 @@ def now() -> int:
     return int(datetime.now(UTC).timestamp())
 
 
+def test_the_vector_of_the_specifications_own_libraries() -> None:
+    signature = sign_standard(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        b'{"test": 2432232314}',
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    )
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
 @pytest.mark.parametrize("secret", [SECRET, PLAIN], ids=["whsec", "plain"])
 def test_the_public_library_verifies_what_we_sign(secret: str) -> None:
     timestamp = now()
