@@ -298,6 +298,10 @@ def test_what_the_form_does_not_have_cannot_be_posted(manager, webhook, crm, nam
     assert columns() == before | {"settings": {"prefix": "Bearer"}}
 
 
+def test_a_new_webhook_speaks_standard_webhooks_unless_another_system_is_chosen(manager):
+    assert Page(manager.get(url("add"))).form("webhook_form")["dialect"] == [next(iter(DIALECTS))] == ["standard"]
+
+
 # A second system: what it does not have is dropped
 
 
@@ -488,7 +492,7 @@ def test_without_a_secret_one_can_be_generated(manager, webhook):
     rotation.remove(webhook.pk)
     page = Page(manager.get(url("change", webhook.pk)))
     assert url("generate", webhook.pk) in page.links and url("remove", webhook.pk) not in page.links
-    assert "no Authorization header is sent" in page.text
+    assert "None. Requests are not signed." in page.text
 
 
 # Actions: with the right, without, for another account, by GET

@@ -51,15 +51,13 @@ def sent(attempt: Attempt, body: bytes) -> Sent | None:
     """None when nothing is known of a request: nobody told whether it left."""
     if not attempt.url:
         return None
-    headers = _headers(attempt.request_headers)
+    return request(attempt.method, attempt.url, _headers(attempt.request_headers), body)
+
+
+def request(method: str, url: str, headers: Headers, body: bytes) -> Sent:
+    """A request whose secret header values are masked already."""
     text = body.decode(errors="backslashreplace")
-    return Sent(
-        attempt.method,
-        attempt.url,
-        headers,
-        bytes_of(text, len(body)),
-        _curl(attempt.method, attempt.url, headers, text),
-    )
+    return Sent(method, url, headers, bytes_of(text, len(body)), _curl(method, url, headers, text))
 
 
 def received(attempt: Attempt) -> Received | None:

@@ -13,6 +13,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,11 +21,11 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownF
 from unfold.decorators import action, display
 from unfold.views import ChangeList
 
-from leads.admin.base import Admin, go_to, scope_of
+from leads.admin.base import Admin, go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, TONES, ago, plural
 from webhooks import figures
-from webhooks.admin import reveal, webhook_page, words
+from webhooks.admin import reveal, webhook_page, webhook_preview, words
 from webhooks.admin.webhook_dialogs import (
     Dialog,
     DisableDialog,
@@ -34,10 +35,20 @@ from webhooks.admin.webhook_dialogs import (
     RemoveDialog,
     ResumeDialog,
     RotateDialog,
+    SecretDialog,
     SwitchNowDialog,
     cancelled,
 )
-from webhooks.admin.webhook_form import UNREADABLE, conditions, events_field, fields_of, in_words, webhook_form
+from webhooks.admin.webhook_filters import Row
+from webhooks.admin.webhook_form import (
+    UNREADABLE,
+    conditions,
+    events_field,
+    fields_of,
+    in_effect,
+    in_words,
+    webhook_form,
+)
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, State, Webhook
 from webhooks.outbound import rotation, switch, trial
@@ -75,7 +86,14 @@ class WebhookAdmin(Admin):
     actions_detail = ("pause", "resume", "disable", "enable", "rotate", "switch_now", "generate", "remove")
     empty_title = "No webhooks yet"
     empty_text = "They tell other systems about your leads."
-    readonly_fields = ("shown_system", "shown_events", "shown_settings", "shown_headers", "shown_offices")
+    readonly_fields = (
+        "shown_system",
+        "shown_events",
+        "shown_settings",
+        "shown_headers",
+        "shown_offices",
+        "shown_filters",
+    )
     delete_confirmation_template = "admin/leads/delete_confirmation.html"
 
     # Who may
@@ -159,16 +177,17 @@ class WebhookAdmin(Admin):
         settings = [
             name for dialect in DIALECTS.values() for name in fields_of(dialect) if name != events_field(dialect)
         ]
+        secret = ("typed_secret", "generate_secret") if obj is None else ()
         return (
             (None, {"fields": (*account, "dialect", "name", "url", "description")}),
-            (None, {"fields": (*map(events_field, DIALECTS.values()), "offices")}),
-            ("Sending", {"fields": (*settings, "headers", "send_webhook_headers", "timeout")}),
+            (None, {"fields": (*map(events_field, DIALECTS.values()), "offices", "filters")}),
+            ("Sending", {"fields": (*settings, *secret, "headers", "send_webhook_headers", "timeout")}),
         )
 
     # No secret is among these: what a model field would show is decrypted.
     _view_only = (
         (None, {"fields": ("shown_system", "name", "url", "description")}),
-        (None, {"fields": ("shown_events", "shown_offices")}),
+        (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
         ("Sending", {"fields": ("shown_settings", "shown_headers", "send_webhook_headers", "timeout")}),
     )
 
@@ -178,18 +197,19 @@ class WebhookAdmin(Admin):
 
     @display(description="Events")
     def shown_events(self, webhook: Webhook) -> str:
-        return ", ".join(map(in_words, webhook.events))
+        return ", ".join(in_words(webhook.wire, event) for event in webhook.events)
 
     @display(description="Offices")
     def shown_offices(self, webhook: Webhook) -> str:
         return ", ".join(office.name for office in webhook.offices.order_by("name")) or "All offices"
 
+    @display(description="Filters")
+    def shown_filters(self, webhook: Webhook) -> str:
+        return webhook_page.filters(webhook).summary or "None: all leads"
+
     @display(description="Settings")
     def shown_settings(self, webhook: Webhook) -> str:
-        return "; ".join(
-            f"{setting.label}: {dict(setting.choices).get(webhook.setting(setting.name), '–')}"
-            for setting in webhook.wire.settings
-        )
+        return "; ".join(f"{setting.label}: {in_effect(webhook, setting)}" for setting in webhook.wire.settings) or "–"
 
     @display(description="Custom headers")
     def shown_headers(self, webhook: Webhook) -> str:
@@ -208,7 +228,11 @@ class WebhookAdmin(Admin):
         context: dict[str, Any] = {"show_save_and_add_another": False, **(extra_context or {})}
         if object_id is None:
             # After adding, the page with the secret comes, whatever button was pressed.
-            context |= {"show_save_and_continue": False, "siblings": self._siblings(request)}
+            context |= {
+                "show_save_and_continue": False,
+                "siblings": self._siblings(request),
+                "preview_url": self.url("new_preview"),
+            }
         elif request.method == "GET":
             context |= webhook_page.context(self, request, self.found(request, object_id))
         return super().changeform_view(request, object_id, form_url, context)
@@ -228,10 +252,10 @@ class WebhookAdmin(Admin):
         if change:
             obj.save(update_fields=form.columns)
             return
-        secret = obj.wire.new_secret()
-        obj.secret, obj.secret_since = secret, timezone.now()
+        obj.secret_since = timezone.now() if obj.secret else None
         obj.save()
-        reveal.promise(request, obj, secret)
+        if obj.secret and not form.cleaned_data.get("typed_secret"):
+            reveal.promise(request, obj, obj.secret)
 
     def _after_save(self, request: HttpRequest, obj: Any, *, added: bool, stay: str | None = None) -> Any:
         if added:
@@ -323,10 +347,14 @@ class WebhookAdmin(Admin):
         permissions=["operate"],
         dialog={"form_class": RotateDialog, "form_submit_text": "Rotate secret"},
     )
-    def rotate(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
-        overlap = form.cleaned_data["overlap"]
+    def rotate(self, request: HttpRequest, form: SecretDialog, object_id: str) -> HttpResponse:
+        overlap, typed = form.cleaned_data["overlap"], form.typed
         return self._turn(
-            request, object_id, lambda pk: rotation.rotate(pk, overlap), lambda _: "Secret rotated.", reveals=True
+            request,
+            object_id,
+            lambda pk: rotation.rotate(pk, overlap, typed),
+            lambda _: "Secret rotated.",
+            reveals=not typed,
         )
 
     @action(
@@ -344,8 +372,15 @@ class WebhookAdmin(Admin):
         permissions=["operate"],
         dialog={"form_class": GenerateDialog, "form_submit_text": "Generate secret"},
     )
-    def generate(self, request: HttpRequest, form: Dialog, object_id: str) -> HttpResponse:
-        return self._turn(request, object_id, rotation.generate, lambda _: "Secret generated.", reveals=True)
+    def generate(self, request: HttpRequest, form: SecretDialog, object_id: str) -> HttpResponse:
+        typed = form.typed
+        return self._turn(
+            request,
+            object_id,
+            lambda pk: rotation.generate(pk, typed),
+            lambda _: "Secret stored." if typed else "Secret generated.",
+            reveals=not typed,
+        )
 
     @action(
         description="Remove secret…",
@@ -379,10 +414,16 @@ class WebhookAdmin(Admin):
                 reveal.promise(request, webhook, made)
         return go_to(request, self.url("change", webhook))
 
-    # Send Test
+    # Views of our own
 
     def get_custom_urls(self) -> Any:
-        return (("<int:webhook_id>/test/", "webhooks_webhook_test", self.test_view),)
+        return (
+            ("<int:webhook_id>/test/", "webhooks_webhook_test", self.test_view),
+            ("preview/", "webhooks_webhook_new_preview", self.preview_view),
+            ("<int:webhook_id>/preview/", "webhooks_webhook_preview", self.preview_view),
+            ("filters/", "webhooks_webhook_new_filters", self.filters_view),
+            ("<int:webhook_id>/filters/", "webhooks_webhook_filters", self.filters_view),
+        )
 
     def test_view(self, request: HttpRequest, webhook_id: int, model_admin: Any) -> HttpResponse:
         """Not a dialog, and not in any transaction: it waits for the receiver."""
@@ -398,3 +439,51 @@ class WebhookAdmin(Admin):
             return HttpResponseRedirect(self.url("change", webhook))
         self.log_change(request, webhook, "Sent a test.")
         return HttpResponseRedirect(f"{self.url('change', webhook)}?test={delivery.pk}")
+
+    def typed_form(self, request: HttpRequest, webhook_id: int | None) -> Any:
+        """The form as it is on the page, of a new webhook or a stored one. PermissionDenied, Http404."""
+        if webhook_id is None:
+            webhook = None
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+        elif not self.has_change_permission(request):
+            raise PermissionDenied
+        else:
+            webhook = self.found(request, webhook_id)
+        form = self.get_form(request, webhook, change=webhook is not None)
+        return form(request.POST, instance=webhook)
+
+    def filters_view(self, request: HttpRequest, model_admin: Any, webhook_id: int | None = None) -> HttpResponse:
+        """The builder of the filters by what is chosen in it, with one row more (?add) or less (?remove=)."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = self.typed_form(request, webhook_id)
+        widget: Any = form.fields["filters"].widget
+        rows = widget.value_from_datadict(request.POST, {}, "filters")
+        if "add" in request.GET:
+            field = widget.fields.get(request.GET["add"])
+            rows.append(Row(field.key, field.operators[0], was=field.key) if field else Row())
+            widget.focus = len(rows) - 1
+        elif is_key(remove := request.GET.get("remove", "")) and int(remove) < len(rows):
+            del rows[int(remove)]
+            widget.focus = len(rows)
+        return HttpResponse(widget.render("filters", rows))
+
+    def preview_view(self, request: HttpRequest, model_admin: Any, webhook_id: int | None = None) -> HttpResponse:
+        """Below the page's head for htmx; a page of its own without scripts. Stores nothing: no unit of work."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = self.typed_form(request, webhook_id)
+        context: dict[str, Any] = {"title": "Preview", "opts": self.opts, "form": form}
+        if form.is_valid():
+            cleaned = form.cleaned_data
+            context["preview"] = webhook_preview.preview(
+                form.instance,
+                [office.pk for office in cleaned["offices"]],
+                typed=bool(cleaned.get("typed_secret")),
+                leads=scope_of(request).whole_account and request.user.has_perm("webhooks.view_body"),
+            )
+        if request.headers.get("HX-Request"):
+            return TemplateResponse(request, "admin/webhooks/webhook/preview.html", context)
+        page = self.admin_site.each_context(request) | context
+        return TemplateResponse(request, "admin/webhooks/webhook/preview_page.html", page)

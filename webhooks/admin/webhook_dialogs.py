@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from leads.admin.display import plural
 from webhooks.models import Webhook
@@ -77,7 +78,34 @@ class EnableDialog(Dialog):
         yield "Events are recorded and sent from now on. What happened while it was disabled is not sent."
 
 
-class RotateDialog(Dialog):
+class SecretDialog(Dialog):
+    """Where the system can do without a secret, staff may type the one that the receiver has."""
+
+    typed_secret = forms.CharField(
+        label="Secret",
+        required=False,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="The one that the receiver has, if it has one already. Empty: one is generated, and shown once.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.webhook.wire.secret == "always":
+            del self.fields["typed_secret"]
+
+    @property
+    def typed(self) -> str:
+        return str(self.cleaned_data.get("typed_secret", ""))
+
+    def clean_typed_secret(self) -> str:
+        typed: str = self.cleaned_data["typed_secret"]
+        if typed and (fault := rotation.fault(self.webhook.wire, typed)):
+            raise ValidationError(fault)
+        return typed
+
+
+class RotateDialog(SecretDialog):
     overlap = forms.TypedChoiceField(
         label="The current secret signs",
         coerce=lambda days: timedelta(days=int(days)),
@@ -98,8 +126,12 @@ class RotateDialog(Dialog):
         return f"Rotate the secret of {webhook.name}?"
 
     def sentences(self, webhook: Webhook) -> Iterator[str]:
-        yield "The next secret is made now and shown once."
-        yield "Until the chosen time, or until you press Switch now, the current one signs."
+        if webhook.wire.secret == "always":
+            yield "The next secret is made now and shown once."
+        if webhook.wire.webhook_headers == "always":
+            yield "Until the chosen time, or until you press Switch now, both sign: the receiver may know either."
+        else:
+            yield "Until the chosen time, or until you press Switch now, the current one signs."
 
 
 class SwitchNowDialog(Dialog):
@@ -112,12 +144,14 @@ class SwitchNowDialog(Dialog):
         yield "A receiver that does not know the next secret yet refuses what we send."
 
 
-class GenerateDialog(Dialog):
+class GenerateDialog(SecretDialog):
     def title(self, webhook: Webhook) -> str:
         return f"Generate a secret for {webhook.name}?"
 
     def sentences(self, webhook: Webhook) -> Iterator[str]:
-        yield "It is shown once. Everything is signed with it from now on."
+        if webhook.wire.secret == "always":
+            yield "It is shown once."
+        yield "Everything is signed with it from now on."
 
 
 class RemoveDialog(Dialog):

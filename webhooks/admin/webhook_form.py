@@ -5,13 +5,16 @@ Fields of the systems that are not chosen are hidden, yet posted: clean() reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.utils.safestring import mark_safe
+from django.db import connection
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -23,14 +26,16 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from leads.admin.base import is_key
 from leads.admin.display import plural
 from leads.admin.rows import WAS, Cells, Column, RowsWidget
 from leads.models import Account, Office
 from leads.scope import Scope
 from webhooks import conf, dialects
+from webhooks.admin.webhook_filters import FiltersField
 from webhooks.dialects import DIALECTS
 from webhooks.models import OPEN, Delivery, Webhook
-from webhooks.outbound import header
+from webhooks.outbound import filter_fields, header, rotation
 from webhooks.outbound.address import Blocked, parse_url
 from webhooks.outbound.compose import MASK
 from webhooks.outbound.deliver import door
@@ -56,12 +61,77 @@ def fields_of(dialect: Dialect) -> Iterator[str]:
 
 def conditions() -> dict[str, str]:
     """Unfold's conditional_fields: when which field is shown."""
-    return {field: f"dialect == '{dialect.name}'" for dialect in DIALECTS.values() for field in fields_of(dialect)}
+    known = DIALECTS.values()
+    optional = _chosen(dialect for dialect in known if dialect.secret == "optional")
+    return {field: _chosen([dialect]) for dialect in known for field in fields_of(dialect)} | {
+        "typed_secret": optional,
+        "generate_secret": optional,
+        "send_webhook_headers": _chosen(dialect for dialect in known if dialect.webhook_headers == "optional"),
+    }
 
 
-def in_words(event: str) -> str:
-    """ "lead.created" as "Lead created"."""
-    return capfirst(event.replace(".", " ").replace("_", " "))
+def _chosen(systems: Iterable[Dialect]) -> str:
+    """An expression of the page: whether one of these is chosen."""
+    names = [dialect.name for dialect in systems]
+    return f"dialect == '{names[0]}'" if len(names) == 1 else f"{names}.includes(dialect)"
+
+
+def in_words(dialect: Dialect, event: str) -> str:
+    """ "lead.created" as "Lead created", or as the system itself says it."""
+    return dialect.event_labels.get(event) or capfirst(event.replace(".", " ").replace("_", " "))
+
+
+def in_effect(webhook: Webhook, setting: Setting) -> str:
+    """The value of a setting as staff read it."""
+    value = webhook.setting(setting.name)
+    if setting.kind == "yes_no":
+        return "Yes" if value else "No"
+    return dict(setting.choices).get(value, "–")
+
+
+def by_system(words: Mapping[str, str | SafeString]) -> SafeString:
+    """Of {name of a dialect: words} those of the chosen one. Without scripts all stand there, each after its system."""
+    return format_html_join(
+        " ",
+        '<span x-show="dialect == \'{}\'"><span class="lc-unscripted">{}: </span>{}</span>',
+        ((name, DIALECTS[name].label, text) for name, text in words.items()),
+    )
+
+
+def _url_help() -> SafeString:
+    def method(dialect: Dialect) -> str | SafeString:
+        if not any(setting.name == "method" for setting in dialect.settings):
+            return dialect.method
+        return format_html("<span x-text=\"{0} || '{1}'\">{1}</span>", f"{dialect.name}__method", dialect.method)
+
+    methods = {dialect.name: method(dialect) for dialect in DIALECTS.values()}
+    return format_html(
+        'Events are sent here by HTTP {}. <span class="lc-warn" x-show="/^http:/i.test(url || \'\')">{}</span>{}',
+        by_system(methods) if len(set(methods.values())) > 1 else next(iter(methods.values())),
+        UNENCRYPTED,
+        _sending_addresses(),
+    )
+
+
+def _sending_addresses() -> SafeString | str:
+    """For the receiver's firewall, where the operator has told them."""
+    addresses = ", ".join(conf.sending_addresses())
+    if not addresses:
+        return ""
+    return format_html(
+        '<span class="lc-addresses">They come from <code class="lc-code">{0}</code>'
+        '<button type="button" class="lc-button small" data-copy="{0}">'
+        '<span class="lc-icon" data-icon="content_copy" aria-hidden="true"></span>'
+        "<span data-label>Copy addresses</span></button></span>",
+        addresses,
+    )
+
+
+def _system_help() -> SafeString:
+    described = {dialect.name: dialect.description for dialect in DIALECTS.values()}
+    return format_html(
+        "Decides the payload, the signature, what counts as success and how often we try. {}", by_system(described)
+    )
 
 
 class HeadersField(forms.Field):
@@ -126,7 +196,6 @@ class _WebhookForm(forms.ModelForm):
         label="System",
         choices=dialects.choices,
         widget=UnfoldAdminRadioSelectWidget(radio_style=admin.HORIZONTAL, attrs={"class": "lc-system"}),
-        help_text="Decides the payload, the signature, what counts as success and how often we try.",
     )
     name = forms.CharField(
         max_length=100,
@@ -137,10 +206,6 @@ class _WebhookForm(forms.ModelForm):
         label="Webhook URL",
         max_length=2000,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"}),
-        help_text=mark_safe(
-            "Events are sent here by HTTP POST."
-            f' <span class="lc-warn" x-show="/^http:/i.test(url || \'\')">{UNENCRYPTED}</span>'
-        ),
     )
     description = forms.CharField(required=False, max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
     offices = forms.ModelMultipleChoiceField(
@@ -148,6 +213,24 @@ class _WebhookForm(forms.ModelForm):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
         help_text="Only leads of the chosen offices. None chosen: all leads, those without an office too.",
+    )
+    filters = FiltersField()
+    # At birth only, and only where the system can do without: later, the page's actions turn it. Shown as typed, as a
+    # slip in it would be found out by the receiver alone.
+    typed_secret = forms.CharField(
+        label="Secret",
+        required=False,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "class": "lc-code-input"}
+        ),
+        help_text="The one that the receiver has, if it has one already. Left empty, requests are not signed.",
+    )
+    generate_secret = forms.BooleanField(
+        label="Generate a secret",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Made when you save, and shown once.",
     )
     # Not by the column's name: a form reads the columns that it names, and this one may be beyond decrypting.
     headers = HeadersField()
@@ -175,6 +258,7 @@ class _WebhookForm(forms.ModelForm):
             "url",
             "description",
             "offices",
+            "filters",
             "send_webhook_headers",
             "timeout",
         )
@@ -185,9 +269,12 @@ class _WebhookForm(forms.ModelForm):
         # Only superusers choose, and only at birth: deliveries and events of the account point at it from then on.
         if webhook.pk is not None or not self.scope.every_account:
             del self.fields["account"]
+        self.fields["dialect"].help_text = _system_help()
+        self.fields["url"].help_text = _url_help()
         if webhook.pk is None:
             self.initial.setdefault("dialect", next(iter(DIALECTS)))
         else:
+            del self.fields["typed_secret"], self.fields["generate_secret"]
             self._show_headers()
         for dialect in DIALECTS.values():
             chosen = webhook.pk is not None and webhook.dialect == dialect.name
@@ -202,8 +289,24 @@ class _WebhookForm(forms.ModelForm):
         field.queryset = offices
         if "account" in self.fields:
             field.label_from_instance = lambda office: f"{office.account.name} – {office.name}"
+        self._prepare_filters()
         limits = ", ".join(f"{dialect.deadline:g} s for {dialect.label}" for dialect in DIALECTS.values())
         self.fields["timeout"].help_text = f"Seconds for one try, 1 to {conf.LONGEST_TIMEOUT}. Empty: {limits}."
+
+    def _prepare_filters(self) -> None:
+        """What there is to filter by is the account's, which superusers choose in this very form."""
+        widget: Any = self.fields["filters"].widget
+        account_id = self.instance.account_id or self.scope.account_id or None
+        if "account" in self.fields:
+            widget.follows_account = True
+            typed = str(self.data.get(self.add_prefix("account"), "")) if self.is_bound else ""
+            chosen = Account.objects.filter(pk=int(typed)) if is_key(typed) else Account.objects.none()
+            account_id = chosen.values_list("pk", flat=True).first()
+        widget.fields = filter_fields.fields_of(account_id)
+        args = [self.instance.pk] if self.instance.pk is not None else []
+        widget.url = reverse(
+            "admin:webhooks_webhook_filters" if args else "admin:webhooks_webhook_new_filters", args=args
+        )
 
     def _show_headers(self) -> None:
         field = self.fields["headers"]
@@ -249,7 +352,10 @@ class _WebhookForm(forms.ModelForm):
         dialect = DIALECTS.get(cleaned.get("dialect", ""))
         if dialect is not None:
             self._clean_system(dialect)
+            self._clean_secret(dialect)
         account_id = self._account_id()
+        if dialect is not None and account_id is not None and "name" in cleaned:
+            self._check_name(dialect, account_id, cleaned["name"])
         if any(office.account_id != account_id for office in cleaned.get("offices", ())):
             self.add_error("offices", "Choose offices of the webhook's own account.")
         if account_id is None and "account" not in self.errors:
@@ -270,12 +376,43 @@ class _WebhookForm(forms.ModelForm):
         if not chosen and events_field(dialect) not in self.errors:
             self.add_error(events_field(dialect), "Choose at least one event.")
         webhook.events = [event for event in dialect.events if event in chosen]
-        webhook.settings = {
-            setting.name: cleaned.get(name, setting.default)
-            if self.add_prefix(name := setting_field(dialect, setting)) in self.data
-            else setting.default
-            for setting in dialect.settings
-        }
+        webhook.settings = {setting.name: self._value(dialect, setting) for setting in dialect.settings}
+        if dialect.webhook_headers == "always":
+            cleaned["send_webhook_headers"] = True
+
+    def _value(self, dialect: Dialect, setting: Setting) -> Any:
+        name = setting_field(dialect, setting)
+        # A browser sends nothing for a switch that is off.
+        sent = setting.kind == "yes_no" or self.add_prefix(name) in self.data
+        return self.cleaned_data.get(name, setting.default) if sent else setting.default
+
+    def _clean_secret(self, dialect: Dialect) -> None:
+        """The new webhook's secret; none where the system is known unsigned and nobody asked for one."""
+        if self.instance.pk is not None:
+            return
+        typed, generate = self.cleaned_data.get("typed_secret", ""), self.cleaned_data.get("generate_secret", False)
+        if dialect.secret == "always":
+            typed, generate = "", True
+        if typed and generate:
+            self.add_error("typed_secret", "Type a secret, or have one generated, not both.")
+        elif typed and (fault := rotation.fault(dialect, typed)):
+            self.add_error("typed_secret", fault)
+        else:
+            self.instance.secret = dialect.new_secret() if generate else typed
+
+    def _check_name(self, dialect: Dialect, account_id: int, name: str) -> None:
+        """A system that wants its webhooks told apart by name wants that against all others of the account."""
+        if connection.in_atomic_block:
+            # Two at once could both find the name free: one after the other.
+            Account.objects.select_for_update(no_key=True).filter(pk=account_id).first()
+        others = Webhook.objects.filter(account_id=account_id).exclude(pk=self.instance.pk)
+        for other, system in others.values_list("name", "dialect"):
+            unique = dialect if dialect.unique_name else DIALECTS.get(system)
+            if unique is not None and unique.unique_name and other.strip().casefold() == name.casefold():
+                self.add_error(
+                    "name", f"This account has a webhook named {other}. {unique.label} needs a name of its own."
+                )
+                return
 
     def _account_id(self) -> int | None:
         if self.instance.pk is not None:
@@ -297,7 +434,7 @@ def webhook_form(scope: Scope) -> type[forms.ModelForm]:
     for dialect in DIALECTS.values():
         fields[events_field(dialect)] = forms.MultipleChoiceField(
             label="Events",
-            choices=[(event, in_words(event)) for event in dialect.events],
+            choices=[(event, in_words(dialect, event)) for event in dialect.events],
             required=False,
             widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
             help_text="One save can fire several events.",
@@ -309,6 +446,10 @@ def webhook_form(scope: Scope) -> type[forms.ModelForm]:
 
 
 def _setting(setting: Setting) -> forms.Field:
+    if setting.kind == "yes_no":
+        return forms.BooleanField(
+            label=setting.label, required=False, widget=UnfoldBooleanSwitchWidget(), help_text=setting.help
+        )
     return forms.ChoiceField(
         label=setting.label,
         choices=setting.choices,

@@ -19,7 +19,7 @@ from webhooks import figures
 from webhooks.admin import reveal
 from webhooks.admin.exchange import Received, Sent, received, sent
 from webhooks.models import Body, Delivery, State, Status, Webhook
-from webhooks.outbound import rotation
+from webhooks.outbound import filter_fields, rotation
 from webhooks.outbound.address import Blocked, parse_url
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
         "test_url": reverse("admin:webhooks_webhook_test", args=[webhook.pk]) if may else "",
         "health": health(webhook),
         "card": secret_card(webhook),
+        "filters": filters(webhook),
+        "preview_url": reverse("admin:webhooks_webhook_preview", args=[webhook.pk]) if may else "",
         "fresh_secret": reveal.redeem(request, webhook) if may else "",
         "test": test_result(request, webhook),
     }
@@ -181,6 +183,34 @@ def secret_card(webhook: Webhook) -> SecretCard:
         next_at=held.next_at,
         lost=held.lost,
     )
+
+
+# Filters
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is stored, in words; faults: a sentence for each filter that asks for what is gone."""
+
+    summary: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def filters(webhook: Webhook) -> Filters:
+    try:
+        conditions = webhook.conditions
+    except ValueError:
+        return Filters(faults=("What is stored cannot be read. Remove it below, and save.",))
+    if not conditions:
+        return Filters()
+    fields = filter_fields.fields_of(webhook.account_id)
+    faults = []
+    for condition in conditions:
+        try:
+            filter_fields.check(fields, condition)
+        except filter_fields.Misfit as misfit:
+            faults.append(str(misfit))
+    return Filters(filter_fields.in_words(conditions, fields), tuple(faults))
 
 
 # The latest test

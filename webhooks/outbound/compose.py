@@ -60,13 +60,20 @@ def store(parcels: Iterable[Parcel]) -> None:
 
 
 def _parcel(claimed: Claimed, webhook: Webhook, event: Event, body: bytes | None, now: datetime) -> Parcel:
-    content = webhook.wire.render(event.frozen, claimed.sent_as, _settings(webhook)) if body is None else body
+    request, shown = write(webhook, event, claimed.sent_as, claimed.message_id, now, body)
+    return Parcel(claimed, request, shown, webhook.deadline, fresh=body is None)
+
+
+def write(
+    webhook: Webhook, event: Event, heard_as: str, message_id: str, now: datetime, body: bytes | None = None
+) -> tuple[Request, tuple[tuple[str, str], ...]]:
+    """The signed request of an event, with the body that was stored for it if there is one; see build. ValueError."""
+    content = webhook.wire.render(event.frozen, heard_as, _settings(webhook)) if body is None else body
     if len(content) > LARGEST_BODY:
         raise ValueError(f"the body has {len(content)} bytes, at most {LARGEST_BODY} are sent")
     record = f"{event.record}/{event.record_id};version={event.version}"
     extra = (("webhook-record", record), ("webhook-hops", str(event.hops)))
-    request, shown = build(webhook, content, claimed.message_id, now, extra)
-    return Parcel(claimed, request, shown, webhook.deadline, fresh=body is None)
+    return build(webhook, content, message_id, now, extra)
 
 
 def build(
