@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -204,6 +205,8 @@ class Lead(Record):
         rows = super().rows(using, pks, lock)
         for row in rows.values():
             row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
+            for key in _LABELS:
+                row[f"{key}_given"] = json.loads(row[f"{key}_given"])
         return rows
 
     @classmethod
