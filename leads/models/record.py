@@ -13,7 +13,6 @@ from django.dispatch import receiver
 
 from leads.changes import CHUNK, Row, open_unit, unit
 
-
 Columns = set[str]
 
 
