@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from django.conf import settings
@@ -13,7 +12,7 @@ from django.db import models, router
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from leads import fields, validation
+from leads import fields, lead_row, validation
 from leads import setup as setups
 from leads.changes import Row, unit
 from leads.models.account import Account
@@ -106,7 +105,11 @@ class Lead(Record):
             return self._labels[key] if key in self._labels else labels_field(key).names(self)
         if field.column:
             value = getattr(self, key)
-            return _moment(key, value or self.created_at) if field.kind == "datetime" and key != "created_at" else value
+            return (
+                lead_row.moment(key, value or self.created_at)
+                if field.kind == "datetime" and key != "created_at"
+                else value
+            )
         return self.details.get(key, fields.EMPTY.get(field.kind))
 
     def set(self, key: str, value: Any) -> None:
@@ -197,7 +200,7 @@ class Lead(Record):
             "owner_first_name": F("owner__first_name"),
             "owner_last_name": F("owner__last_name"),
             "has_messages": Exists(Message.objects.filter(lead=OuterRef("pk"))),
-            **{f"{key}_given": labels_field(key).pairs() for key in _LABELS},
+            **{f"{key}_given": labels_field(key).pairs() for key in lead_row.LABELS},
         }
 
     @classmethod
@@ -205,7 +208,7 @@ class Lead(Record):
         rows = super().rows(using, pks, lock)
         for row in rows.values():
             row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
-            for key in _LABELS:
+            for key in lead_row.LABELS:
                 row[f"{key}_given"] = json.loads(row[f"{key}_given"])
         return rows
 
@@ -226,7 +229,7 @@ class Lead(Record):
         derived |= (after.get("setup") or setups.of(after["account_id"], using)).follow(after, before)
         if before is None and after["email"] is None:
             derived["email"] = after["business_email"] or after["details"].get("personal_email")
-        details = _with_histories(before, after)
+        details = lead_row.with_histories(before, after)
         return derived if details == after["details"] else derived | {"details": details}
 
     @classmethod
@@ -244,7 +247,7 @@ class Lead(Record):
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
-        values, was = _by_key(after), _by_key(before) if before is not None else None
+        values, was = lead_row.by_key(after), lead_row.by_key(before) if before is not None else None
         violations = judge(values, was, setup=after["setup"])
         if violations and was is not None:
             # A rule that was made stricter since does not stand in the way of what has nothing to do with it.
@@ -260,26 +263,11 @@ class Lead(Record):
 
     @classmethod
     def differences(cls, before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
-        if before is None:
-            told = {key: value for key in _TOLD if (value := _value(after, key)) not in _UNSET}
-            told |= {f"custom_fields.{key}": value for key, value in told.pop("custom_fields", {}).items()}
-            return {key: (None, value) for key, value in told.items()}
-        keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
-        if before["details"] != after["details"]:
-            keys += [key for key in _DETAILS if before["details"].get(key) != after["details"].get(key)]
-        # What follows from these, and has no column of its own.
-        keys += [name for key in keys for name in _FOLLOWERS.get(key, ())]
-        told = {key: (_value(before, key), _value(after, key)) for key in keys}
-        if before["custom_fields"] != after["custom_fields"]:
-            for key in {**before["custom_fields"], **after["custom_fields"]}:
-                told[f"custom_fields.{key}"] = before["custom_fields"].get(key), after["custom_fields"].get(key)
-        return {key: (was, now) for key, (was, now) in told.items() if was != now}
+        return lead_row.differences(before, after)
 
     @classmethod
     def snapshot(cls, row: Row, parts: Row) -> dict[str, Any]:
-        defined = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
-        told = {key: _value(row, key) for key in fields.BY_KEY}
-        return told | {"custom_fields": defined, "messages": parts.get("messages", [])}
+        return lead_row.snapshot(row, parts.get("messages", []))
 
     @classmethod
     def label(cls, row: Row) -> str:
@@ -287,19 +275,8 @@ class Lead(Record):
 
     @classmethod
     def event_types(cls, before: Row | None, after: Row | None, changes: Mapping[str, Any]) -> list[str]:
-        if before is None:
-            return ["lead.created", "lead.assigned"] if "owner_id" in changes else ["lead.created"]
-        if after is None:
-            return ["lead.deleted"]
-        return [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed", "lead.updated"]
+        return lead_row.event_types(before, after, changes)
 
-
-_EVENT_OF = {
-    "owner_id": "lead.assigned",
-    "pipeline_stage_id": "lead.stage_changed",
-    "lead_status": "lead.status_changed",
-    "score": "lead.score_changed",
-}
 
 # Key -> the relation and its attribute that it is a name for.
 _RELATED = {
@@ -311,43 +288,7 @@ _RELATED = {
     "stage_name": ("pipeline_stage", "name"),
     "stage_outcome": ("pipeline_stage", "outcome"),
 }
-_LABELS = tuple(field.key for field in fields.FIELDS if field.kind == "labels")
-_DETAILS = tuple(field.key for field in fields.FIELDS if not field.column and field.kind != "labels")
-# Key -> the column of a row that makes a lead another one; the names of its account and office change elsewhere.
-_COLUMNS = {key: f"{key}_given" for key in _LABELS} | {
-    field.key: field.key
-    for field in fields.FIELDS
-    if field.column and field.key not in {*_RELATED, "custom_fields", "modified_date"}
-}
-_TOLD = [*_COLUMNS, *_DETAILS, "custom_fields", "owner", "owner_name", "pipeline", "stage_name", "stage_outcome"]
-_FOLLOWERS = {
-    "owner_id": ("owner", "owner_name"),
-    "pipeline_id": ("pipeline",),
-    "pipeline_stage_id": ("stage_name", "stage_outcome"),
-}
-_HISTORIES = {
-    "lead_status": "lead_status_history",
-    "life_cycle": "life_cycle_history",
-    "sentiment": "sentiment_history",
-}
-_UNSET: tuple[Any, ...] = (None, [], {})
 _PLACE_NAMES = {*setups.PLACE, "pipeline", "pipeline_stage"}
-_KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
-
-
-def _value(row: Row, key: str) -> Any:
-    """As the snapshot tells it, of a row as `rows` gives it."""
-    kind = _KIND[key]
-    if key in row["details"]:
-        return row["details"][key]
-    if kind == "labels":
-        pairs = row[f"{key}_given"]
-        return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
-    if kind == "datetime" and key in row:
-        return _moment(key, row[key] or row["created_at"])
-    if key in _LOOKED_UP:
-        return _LOOKED_UP[key](row)
-    return row[key] if key in row else fields.EMPTY.get(kind)
 
 
 def labels_field(key: str) -> LabelsField:
@@ -356,51 +297,9 @@ def labels_field(key: str) -> LabelsField:
     return field
 
 
-def _stage(row: Row) -> setups.StageRow | None:
-    return row["setup"].stage(row["pipeline_stage_id"])
-
-
-def _owner_name(row: Row) -> str | None:
-    return f"{row['owner_first_name'] or ''} {row['owner_last_name'] or ''}".strip() or row["owner_username"]
-
-
-_LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
-    "owner": lambda row: row["owner_email"],
-    "owner_name": _owner_name,
-    "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
-    "stage_name": lambda row: getattr(_stage(row), "name", None),
-    "stage_outcome": lambda row: getattr(_stage(row), "outcome", None),
-}
-
-
-def _by_key(row: Row) -> dict[str, Any]:
-    """A row as the rules read it: labels by name."""
-    values = {key: _value(row, key) for key in (*_COLUMNS, *_DETAILS, "custom_fields") if key not in _LABELS}
-    return values | {key: [name for _, name in row[f"{key}_given"]] for key in _LABELS}
-
-
 def _at(values: Mapping[str, Any], path: str) -> Any:
     key, _, rest = path.partition(".")
     return values[key].get(rest) if rest else values[key]
-
-
-def _with_histories(before: Row | None, after: Row) -> Row:
-    """The details, each history with what its field has come to since."""
-    details: Row = after["details"]
-    for key, history in _HISTORIES.items():
-        now = after.get(key, after["details"].get(key))
-        was = None if before is None else before.get(key, before["details"].get(key))
-        past = details.get(history, [])
-        if now is not None and now != was and past[-1:] != [now]:
-            details = details | {history: [*past, now]}
-    return details
-
-
-def _moment(key: str, moment: datetime) -> str:
-    """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
-    if key != "created_at":
-        return validation.in_seconds(moment)
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def judge(

@@ -1,0 +1,141 @@
+"""A lead's row, as Lead.rows reads it: what the rules, the snapshot and the changes make of it.
+
+A row has the columns of the table under their names; its labels as [[id, name], ...] under tags_given, lists_given and
+campaigns_given; the names of its account, office and owner; and under setup what its account has set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from leads import fields, validation
+from leads.changes import Row
+
+if TYPE_CHECKING:
+    from leads.setup import StageRow
+
+LABELS = tuple(field.key for field in fields.FIELDS if field.kind == "labels")
+
+# Names for what other columns say: they change with these, and with records that are not the lead.
+_NAMES = {
+    "account_id": ("account_name",),
+    "office_id": ("office_name",),
+    "owner_id": ("owner", "owner_name"),
+    "pipeline_id": ("pipeline",),
+    "pipeline_stage_id": ("stage_name", "stage_outcome"),
+}
+# Those that are told as changes with the column that they follow.
+_FOLLOWERS = {key: names for key, names in _NAMES.items() if key not in ("account_id", "office_id")}
+_DETAILS = tuple(field.key for field in fields.FIELDS if not field.column and field.kind != "labels")
+_APART = {"custom_fields", "modified_date"}.union(*_NAMES.values())
+# Key -> the column of a row that makes a lead another one.
+_COLUMNS = {key: f"{key}_given" for key in LABELS} | {
+    field.key: field.key for field in fields.FIELDS if field.column and field.key not in _APART
+}
+_TOLD = (*_COLUMNS, *_DETAILS, "custom_fields", *(name for names in _FOLLOWERS.values() for name in names))
+_KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
+_UNSET: tuple[Any, ...] = (None, [], {})
+
+_EVENT_OF = {
+    "owner_id": "lead.assigned",
+    "pipeline_stage_id": "lead.stage_changed",
+    "lead_status": "lead.status_changed",
+    "score": "lead.score_changed",
+}
+
+_HISTORIES = {
+    "lead_status": "lead_status_history",
+    "life_cycle": "life_cycle_history",
+    "sentiment": "sentiment_history",
+}
+
+
+def value(row: Row, key: str) -> Any:
+    """Of a key of the catalogue, as the snapshot tells it."""
+    kind = _KIND[key]
+    if key in row["details"]:
+        return row["details"][key]
+    if kind == "labels":
+        pairs = row[f"{key}_given"]
+        return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
+    if kind == "datetime" and key in row:
+        return moment(key, row[key] or row["created_at"])
+    if key in _LOOKED_UP:
+        return _LOOKED_UP[key](row)
+    return row[key] if key in row else fields.EMPTY.get(kind)
+
+
+def moment(key: str, when: datetime) -> str:
+    """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
+    if key != "created_at":
+        return validation.in_seconds(when)
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _stage(row: Row) -> StageRow | None:
+    stage: StageRow | None = row["setup"].stage(row["pipeline_stage_id"])
+    return stage
+
+
+def _owner_name(row: Row) -> str | None:
+    return f"{row['owner_first_name'] or ''} {row['owner_last_name'] or ''}".strip() or row["owner_username"]
+
+
+_LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
+    "owner": lambda row: row["owner_email"],
+    "owner_name": _owner_name,
+    "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
+    "stage_name": lambda row: getattr(_stage(row), "name", None),
+    "stage_outcome": lambda row: getattr(_stage(row), "outcome", None),
+}
+
+
+def by_key(row: Row) -> dict[str, Any]:
+    """As the rules read it: by catalogue key, labels by name."""
+    values = {key: value(row, key) for key in (*_COLUMNS, *_DETAILS, "custom_fields") if key not in LABELS}
+    return values | {key: [name for _, name in row[f"{key}_given"]] for key in LABELS}
+
+
+def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everything, ready for JSON: the catalogue, the account's custom fields in their order, the thread."""
+    defined = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
+    return {key: value(row, key) for key in fields.BY_KEY} | {"custom_fields": defined, "messages": messages}
+
+
+def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
+    """Key -> (before, after) of what differs; a custom field by its path, custom_fields.key."""
+    if before is None:
+        told = {key: now for key in _TOLD if (now := value(after, key)) not in _UNSET}
+        told |= {f"custom_fields.{key}": now for key, now in told.pop("custom_fields", {}).items()}
+        return {key: (None, now) for key, now in told.items()}
+    keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
+    if before["details"] != after["details"]:
+        keys += [key for key in _DETAILS if before["details"].get(key) != after["details"].get(key)]
+    keys += [name for key in keys for name in _FOLLOWERS.get(key, ())]
+    found = {key: (value(before, key), value(after, key)) for key in keys}
+    was, now = before["custom_fields"], after["custom_fields"]
+    if was != now:
+        found |= {f"custom_fields.{key}": (was.get(key), now.get(key)) for key in {**was, **now}}
+    return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+
+
+def event_types(before: Row | None, after: Row | None, changes: Mapping[str, Any]) -> list[str]:
+    if before is None:
+        return ["lead.created", "lead.assigned"] if "owner_id" in changes else ["lead.created"]
+    if after is None:
+        return ["lead.deleted"]
+    return [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed", "lead.updated"]
+
+
+def with_histories(before: Row | None, after: Row) -> Row:
+    """The details, each history with what its field has come to since."""
+    details: Row = after["details"]
+    for key, history in _HISTORIES.items():
+        now = after.get(key, after["details"].get(key))
+        was = None if before is None else before.get(key, before["details"].get(key))
+        past = details.get(history, [])
+        if now is not None and now != was and past[-1:] != [now]:
+            details = details | {history: [*past, now]}
+    return details
