@@ -38,7 +38,7 @@ def test_an_event_is_stored_though_nobody_listens():
     lead.save()
     lead.delete()
     types = list(Event.objects.order_by("id").values_list("type", flat=True))
-    assert types == ["lead.created", "lead.stage_changed", "lead.updated", "lead.deleted"]
+    assert types == ["lead.created", "lead.stage_changed", "lead.field_changed", "lead.updated", "lead.deleted"]
     assert not Delivery.objects.exists()
 
 
