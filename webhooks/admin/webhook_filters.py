@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -93,7 +93,8 @@ class FiltersWidget(forms.Widget):
             if number == _SPARE and not row.field:
                 continue
             # What was shown for another field does not fit this one. The spare row was shown for any.
-            rows.append(replace(row, op="", values=(), before="") if row.was not in ("", row.field) else row)
+            fits = row.was in ("", row.field)
+            rows.append(row if fits else Row(row.field, was=row.field))
         return rows
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
@@ -125,16 +126,15 @@ class FiltersWidget(forms.Widget):
         # By the project's templates, which the renderer of forms does not know.
         return mark_safe(render_to_string(template_name, context))
 
+    def _read(self, row: Row) -> Condition | None:
+        """None where the row cannot be read, or not yet."""
+        try:
+            return filter_fields.condition(self.fields, row.field, row.op, row.values, row.before)
+        except Misfit:
+            return None
+
     def _summary(self, rows: Iterable[Row]) -> str:
-        """In words, as far as the rows can be read."""
-        readable = []
-        for row in rows:
-            if row.field:
-                try:
-                    readable.append(filter_fields.condition(self.fields, row.field, row.op, row.values, row.before))
-                except Misfit:
-                    continue
-        return filter_fields.in_words(readable, self.fields)
+        return filter_fields.in_words(filter(None, map(self._read, rows)), self.fields)
 
     def _shown(self, name: str, number: int, row: Row) -> dict[str, Any]:
         field = self.fields.get(row.field)
@@ -144,6 +144,7 @@ class FiltersWidget(forms.Widget):
             "number": number,
             "row": row,
             "start": f"{name}.{number}",
+            "faulty": bool(row.field) and self._read(row) is None,
             "groups": self._groups(row.field),
             "operators": [(one, field.operator_words(one), one == op) for one in operators] if field else [],
             "inputs": self._inputs(f"{name}.{number}", field, op, row) if field else [],

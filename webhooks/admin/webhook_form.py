@@ -99,15 +99,14 @@ def by_system(words: Mapping[str, str | SafeString]) -> SafeString:
 
 
 def _url_help() -> SafeString:
-    def method(dialect: Dialect) -> str | SafeString:
-        if not any(setting.name == "method" for setting in dialect.settings):
-            return dialect.method
-        return format_html("<span x-text=\"{0} || '{1}'\">{1}</span>", f"{dialect.name}__method", dialect.method)
+    def sentence(dialect: Dialect) -> SafeString:
+        chosen = any(setting.name == "method" for setting in dialect.settings)
+        expression = f"{dialect.name}__method || '{dialect.method}'" if chosen else f"'{dialect.method}'"
+        return format_html('Events are sent here by HTTP <span x-text="{}">{}</span>.', expression, dialect.method)
 
-    methods = {dialect.name: method(dialect) for dialect in DIALECTS.values()}
     return format_html(
-        'Events are sent here by HTTP {}. <span class="lc-warn" x-show="/^http:/i.test(url || \'\')">{}</span>{}',
-        by_system(methods) if len(set(methods.values())) > 1 else next(iter(methods.values())),
+        '{} <span class="lc-warn" x-show="/^http:/i.test(url || \'\')">{}</span>{}',
+        by_system({dialect.name: sentence(dialect) for dialect in DIALECTS.values()}),
         UNENCRYPTED,
         _sending_addresses(),
     )

@@ -197,8 +197,8 @@ def check(fields: Mapping[str, FilterField], stored: Condition) -> None:
     """Misfit where a stored condition asks for what is gone since: its field, or a choice of it."""
     value = stored.value if isinstance(stored.value, tuple) else (stored.value,)
     texts = [as_text(each) for each in value if each is not None]
-    quoted = [quoted(text) for text in texts] if stored.op == "one_of" else texts
-    condition(fields, stored.field, stored.op, quoted, as_text(stored.before))
+    typed = [quoted(text) for text in texts] if stored.op == "one_of" else texts
+    condition(fields, stored.field, stored.op, typed, as_text(stored.before))
 
 
 def _several(field: FilterField, given: Sequence[str]) -> tuple[Scalar, ...]:
@@ -249,21 +249,15 @@ def _text(field: FilterField, text: str) -> str:
 
 def _number(field: FilterField, text: str) -> int | float:
     try:
-        if "_" in text:
+        if "_" in text or len(text) > 50:
             raise ValueError
         number: int | float = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        if abs(number) >= 2**63 or math.isnan(number) or (field.kind == "whole" and not float(number).is_integer()):
+            raise ValueError
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or abs(number) >= 2**63:
-        raise Misfit(f"{field.label} must be compared with a number, not with “{text[:100]}”.")
-    return number
-
-
-def _whole(field: FilterField, text: str) -> int:
-    number = _number(field, text)
-    if not float(number).is_integer():
-        raise Misfit(f"{field.label} must be compared with a whole number, not with “{text[:100]}”.")
-    return int(number)
+        noun = "a whole number" if field.kind == "whole" else "a number"
+        raise Misfit(f"{field.label} must be compared with {noun}, not with “{text[:100]}”.") from None
+    return int(number) if field.kind == "whole" else number
 
 
 def _moment(field: FilterField, text: str) -> str:
@@ -288,7 +282,7 @@ def _date(field: FilterField, text: str) -> str:
 
 _READERS: Mapping[Kind, Callable[[FilterField, str], Scalar]] = {
     "number": _number,
-    "whole": _whole,
+    "whole": _number,
     "moment": _moment,
     "date": _date,
 }
@@ -316,9 +310,12 @@ def _in_words(stored: Condition, field: FilterField | None) -> str:
 
     def word(value: Any) -> str:
         text = as_text(value)
+        if field is not None and field.kind in ("moment", "date"):
+            return _day(text)
         if field is None or field.choices is None:
-            return f"“{text}”" if isinstance(value, str) and (field is None or field.kind not in _PLAIN) else text
-        return dict(field.choices).get(text, f"“{text}”")
+            return f"“{text}”" if isinstance(value, str) else text
+        name = dict(field.choices).get(text)
+        return f"“{text if name is None else name}”" if name is None or "," in name else name
 
     if stored.op == "changed_from_to":
         start = f" from {word(stored.before)}" if stored.before is not None else ""
@@ -328,7 +325,14 @@ def _in_words(stored: Condition, field: FilterField | None) -> str:
     return " ".join([label, said, ", ".join(word(value) for value in values if value is not None)]).rstrip()
 
 
-_PLAIN = ("moment", "date")
+def _day(text: str) -> str:
+    """ "21 Nov 2026", "21 Nov 2026, 09:14 UTC"."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return f"“{text}”"
+    day = f"{moment.day} {moment:%b %Y}"
+    return day if "T" not in text else f"{day}, {moment:%H:%M:%S UTC}".replace(":00 UTC", " UTC")
 
 
 def quoted(text: str) -> str:
