@@ -64,7 +64,14 @@ ROW_OF_RULE = {
 }
 
 
-@pytest.mark.parametrize("rule", validation.RULES)
+def test_every_rule_of_leadpro_has_its_row():
+    judged = [field for field in fields.FIELDS if "leadpro" in field.systems and field.kind != "datetime"]
+    asked = {rule for field in judged for rule in validation.RULES_OF_KIND[field.kind]}
+    asked |= {rule for profile in (validation.LEADPRO, validation.UNTYPED) for rule, _ in profile.rules}
+    assert set(ROW_OF_RULE) == asked
+
+
+@pytest.mark.parametrize("rule", ROW_OF_RULE)
 def test_a_rule_that_is_off_is_noticed(rule, world, monkeypatch):
     monkeypatch.delitem(validation.RULES, rule)
     with pytest.raises(AssertionError):
