@@ -148,7 +148,7 @@ class Keeper:
                 self._board.stop_at = min(self._board.stop_at, now)
             idle = now - begun > IDLE_END and not self._board.running(now, self._longest_task)
             if idle or now > self._board.stop_at + AFTER_GRACE:
-                if self._pool.alive:
+                if self._pool.alive and not idle:
                     log.warning("the pool did not end by itself and is killed")
                 break
         self._pool.kill()
