@@ -104,6 +104,23 @@ def test_who_does_not_hear_of_a_lead_without_a_type(crm, webhook, request_of):
     assert "Not sent to" not in lead_panels.timeline(request_of(crm.staff), lead).body
 
 
+def test_a_save_says_who_does_not_hear_of_it(crm, webhook, request_of):
+    lead = factories.lead(office=crm.leeds, type=None)
+    request = request_of(crm.staff)
+    page = f"/admin/leads/lead/{lead.pk}/change/"
+    assert lead_panels.unheard(request, lead, 0) == (
+        f'<a href="{page}">Not sent to LeadPro production: type missing.</a>'
+    )
+    assert lead_panels.unheard(request, lead, lead.version) is None  # nothing was saved
+    assert lead_panels.unheard(request_of(crm.viewer), lead, 0) is None
+    for number in range(3):
+        factories.webhook(f"https://hooks.example.com/{number}", name=f"More {number}")
+    assert "Not sent to LeadPro production, More 0 and 2 more: type missing." in lead_panels.unheard(request, lead, 0)
+    lead.type = "vendor"
+    lead.save()
+    assert lead_panels.unheard(request, lead, 1) is None
+
+
 def test_a_save_says_what_it_queued(crm, webhook, request_of):
     held = factories.webhook("https://hooks.example.com/p", name="Paused partner")
     lead = factories.lead(office=crm.leeds)
@@ -125,8 +142,19 @@ def test_steps_since_a_version_are_told_once_each(crm):
         lead.save()
     steps = lead_panels.steps_since(lead, 1)
     assert [(step.version, step.who) for step in steps] == [(2, "Dana Moss"), (3, "Dana Moss")]
-    assert steps[0].changes == {"stage": ("NEW", "VALUATION_BOOKED")}
+    assert steps[0].changes["stage"] == ("NEW", "VALUATION_BOOKED")
+    assert set(steps[1].changes) == {"title"}
     assert [step.version for step in lead_panels.steps_since(lead, 2)] == [3]
+
+
+def test_a_move_of_stage_is_one_change_in_the_timeline(crm, request_of):
+    lead = factories.lead(office=crm.leeds)
+    lead.stage = "VALUATION_BOOKED"
+    lead.title = "Dr"
+    lead.save()
+    body = lead_panels.timeline(request_of(crm.manager), lead).body
+    told = {each.strip() for each in body.partition("Updated: ")[2].partition("<")[0].split(",")}
+    assert told == {"stage", "title"}
 
 
 def test_names_are_inert(crm, request_of):

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,6 +30,17 @@ ROWS = 20
 _EVENTS = 2 * STEPS
 _HEARD = 100
 _NAMES = 6
+# Keys that change together are one change to whoever reads of it.
+_ONE_CHANGE = {
+    "pipeline_stage_id": "stage",
+    "stage_name": "stage",
+    "stage_outcome": "stage",
+    "pipeline_id": "pipeline",
+    "owner_id": "owner",
+    "owner_name": "owner",
+}
+# Webhooks that a message names.
+_WEBHOOKS = 2
 
 
 @dataclass(slots=True)
@@ -93,6 +105,21 @@ def queued(request: HttpRequest, lead: Lead, before: int) -> SafeString | None:
     return format_html('<a href="{}">{}.</a>', history.address(lead=lead.pk), ", ".join(told))
 
 
+@register_note
+def unheard(request: HttpRequest, lead: Lead, before: int) -> SafeString | None:
+    """ "Not sent to LeadPro production: type missing." Said at once: nothing goes out."""
+    if lead.version == before or not request.user.has_perm("webhooks.view_delivery"):
+        return None
+    by_field: dict[str, list[str]] = defaultdict(list)
+    for webhook, missing in _silent(lead):
+        by_field[missing].append(webhook)
+    if not by_field:
+        return None
+    said = [f"Not sent to {_listed(names)}: {missing} missing." for missing, names in by_field.items()]
+    page = reverse("admin:leads_lead_change", args=[lead.pk])
+    return format_html('<a href="{}">{}</a>', page, " ".join(said))
+
+
 @register_history
 def steps_since(lead: Lead, version: int) -> list[Step]:
     merged: dict[int, Step] = {}
@@ -121,9 +148,16 @@ def _title(event: Event) -> str:
         return "Created"
     if event.type == "lead.deleted":
         return "Deleted"
-    names = [label(key).lower() if label(key).isascii() else label(key) for key in json.loads(event.changes)]
+    labels = dict.fromkeys(label(_ONE_CHANGE.get(key, key)) for key in json.loads(event.changes))
+    names = [each.lower() if each.isascii() else each for each in labels]
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     return f"Updated: {', '.join(names[:_NAMES])}{more}"
+
+
+def _listed(names: list[str]) -> str:
+    """ "A", "A and B", "A, B and 3 more"."""
+    shown = names[:_WEBHOOKS] + ([f"{len(names) - _WEBHOOKS} more"] if len(names) > _WEBHOOKS else [])
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:
