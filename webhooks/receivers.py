@@ -9,10 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.db.models.signals import pre_delete
 
-from leads.models import Office
+from leads.models import Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag
 from leads.signals import Fact, happened
 from webhooks import queue
 from webhooks.models import Webhook
+from webhooks.outbound import filter_fields
 from webhooks.outbound.capture import capture
 from webhooks.outbound.outbox import fan_out
 
@@ -20,6 +21,8 @@ from webhooks.outbound.outbox import fan_out
 def connect() -> None:
     happened.connect(record, dispatch_uid="webhooks.receivers.record")
     pre_delete.connect(keep_last_office, sender=Office, dispatch_uid="webhooks.receivers.keep_last_office")
+    for model in (Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag):
+        pre_delete.connect(keep_filtered, sender=model, dispatch_uid=f"webhooks.receivers.keep_filtered.{model}")
 
 
 def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
@@ -37,3 +40,26 @@ def keep_last_office(sender: Any, instance: Office, using: str, **kwargs: Any) -
             f"{instance} is the only office of {', '.join(names)}. Choose other offices for that webhook first.",
             code="in_use",
         )
+
+
+def keep_filtered(sender: Any, instance: Any, **kwargs: Any) -> None:
+    """A filter on what is gone lets nothing through: the webhook would fall silent, and nobody would know why."""
+    key, value, account_id = _as_filtered(instance)
+    names = filter_fields.asking_for(account_id, key, value)
+    if names:
+        raise ValidationError(
+            f"{instance} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
+        )
+
+
+def _as_filtered(instance: Any) -> tuple[str, Any, int]:
+    """The field that a filter names for it, the value (None: the field itself goes), and whose it is."""
+    match instance:
+        case CustomField():
+            return instance.definition.path, None, instance.account_id
+        case Tag():
+            return "tags", instance.name, instance.account_id
+        case Stage():
+            return "pipeline_stage_id", instance.pk, instance.pipeline.account_id
+    keys = {Campaign: "campaigns", LeadList: "lists", Office: "office_id", Pipeline: "pipeline_id"}
+    return keys[type(instance)], instance.pk, instance.account_id

@@ -18,6 +18,7 @@ from leads import fields as catalogue
 from leads import setup
 from leads.custom import Definition
 from leads.models import Campaign, LeadList, Office, Tag, User
+from webhooks.models import Webhook
 from webhooks.wire.filter import CUSTOM, Condition, Scalar
 
 Kind = Literal["text", "number", "whole", "yes_no", "moment", "date", "choice", "several", "parts"]
@@ -159,6 +160,23 @@ def _choices_of(account_id: int) -> dict[str, tuple[tuple[str, str], ...]]:
     }
 
 
+def asking_for(account_id: int, key: str, value: Scalar | None = None) -> list[str]:
+    """Names of the account's webhooks whose filters name this field; with a value, those that ask it for that."""
+    found = []
+    for webhook in Webhook.objects.filter(account_id=account_id).only("name", "filters").order_by("name"):
+        try:
+            conditions = webhook.conditions
+        except ValueError:
+            continue
+        if any(condition.field == key and (value is None or value in _values(condition)) for condition in conditions):
+            found.append(webhook.name)
+    return found
+
+
+def _values(condition: Condition) -> tuple[Scalar | None, ...]:
+    return condition.value if isinstance(condition.value, tuple) else (condition.value, condition.before)
+
+
 # Reading what was typed
 
 
@@ -173,6 +191,8 @@ def condition(
     field = fields.get(key)
     if field is None:
         raise Misfit(f"There is no field “{key[:100]}”. Choose another one, or remove the filter.")
+    if not op:
+        raise Misfit(f"{field.label} what? Choose a condition and a value, or remove the filter.")
     if op not in field.operators:
         known = ", ".join(map(field.operator_words, field.operators))
         raise Misfit(f"{field.label} knows no condition “{WORDS.get(op, op[:100])}”. It has these: {known}.")
