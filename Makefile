@@ -34,6 +34,7 @@ lint: test-packages
 test: lint
 	@$(VENV) -m tests.services find-chromium
 	@$(VENV) -m tests.services find-npm
+	@$(VENV) -m tests.services find-php
 	$(PYTEST)
 	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults" $(POSTGRESQL_TESTS)
 	@$(VENV) -m tests.services report-chromium

@@ -1,8 +1,9 @@
-"""What the tests need besides Python, started and found here: a temporary PostgreSQL, and Chromium.
+"""What the tests need besides Python, started and found here: a temporary PostgreSQL, Chromium, Node and PHP.
 
 python -m tests.services with-postgresql COMMAND...   run a command with DATABASE_URL pointing to a fresh PostgreSQL
 python -m tests.services find-chromium                install Chromium where it is missing and that is allowed
 python -m tests.services find-npm                     install Node and npm where they are missing and that is allowed
+python -m tests.services find-php                     install PHP where it is missing and that is allowed
 python -m tests.services report-chromium              say loudly when browser tests had to be skipped
 """
 
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from playwright._impl._driver import compute_driver_executable
 from tests.npm import no_npm
 
 CHROMIUM = Path("/usr/bin/chromium")
+FOR_BROWSERS = ("fonts-dejavu-core", "libatomic1")
 
 
 @contextmanager
@@ -66,25 +68,31 @@ def no_browser() -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
+def no_php() -> str:
+    """Why no PHP can run here, '' when it can."""
+    return "" if shutil.which("php") else "there is no php"
+
+
 def find_chromium() -> int:
-    if not no_browser() or os.geteuid() != 0 or not shutil.which("apt-get"):
-        return 0
-    print("Installing Chromium for the browser tests ...", flush=True)
-    apt_get("update")
-    said = apt_get("install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core", "libatomic1")
-    if reason := no_browser():
-        print(f"{said}\nBrowser tests will be skipped: {reason}. apt-get's last words are above.", flush=True)
-    return 0
+    return _find("Chromium for the browser tests", "Browser tests", no_browser, "chromium", *FOR_BROWSERS)
 
 
 def find_npm() -> int:
-    if not no_npm() or os.geteuid() != 0 or not shutil.which("apt-get"):
+    return _find("Node and npm for the tests that JavaScript judges", "These tests", no_npm, "nodejs", "npm")
+
+
+def find_php() -> int:
+    return _find("PHP for the tests that it judges", "These tests", no_php, "php-cli")
+
+
+def _find(what: str, tests: str, missing: Callable[[], str], *packages: str) -> int:
+    if not missing() or os.geteuid() != 0 or not shutil.which("apt-get"):
         return 0
-    print("Installing Node and npm for the tests that JavaScript judges ...", flush=True)
+    print(f"Installing {what} ...", flush=True)
     apt_get("update")
-    said = apt_get("install", "-y", "--no-install-recommends", "nodejs", "npm")
-    if reason := no_npm():
-        print(f"{said}\nThese tests will be skipped: {reason}. apt-get's last words are above.", flush=True)
+    said = apt_get("install", "-y", "--no-install-recommends", *packages)
+    if reason := missing():
+        print(f"{said}\n{tests} will be skipped: {reason}. apt-get's last words are above.", flush=True)
     return 0
 
 
@@ -116,6 +124,8 @@ def main(arguments: list[str]) -> int:
             return find_chromium()
         case ["find-npm"]:
             return find_npm()
+        case ["find-php"]:
+            return find_php()
         case ["report-chromium"]:
             return report_chromium()
     print(__doc__, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What `make test` does on a machine without a browser."""
+"""What `make test` does on a machine without a browser, Node or PHP."""
 
 import os
 from pathlib import Path
@@ -41,3 +41,18 @@ def test_a_driver_that_does_not_start_is_quoted(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(services, "CHROMIUM", tmp_path)
     monkeypatch.setattr(services, "compute_driver_executable", lambda: (str(node), ""))
     assert services.no_browser() == "libatomic.so.1: cannot open"
+
+
+@pytest.mark.parametrize(
+    ("find", "packages"), [(services.find_npm, ("nodejs", "npm")), (services.find_php, ("php-cli",))]
+)
+def test_other_judges_are_installed_where_they_are_missing(
+    without_chromium: list[tuple[str, ...]], monkeypatch, capsys, find, packages
+):
+    monkeypatch.setattr(services.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    assert find() == 0
+    assert without_chromium[1][-len(packages) :] == packages
+    assert "E: No such package\nThese tests will be skipped: there is no " in capsys.readouterr().out
+    monkeypatch.setattr(services.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert find() == 0
+    assert len(without_chromium) == 2
