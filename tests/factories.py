@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from leads.models import Account, Lead, Office
+from leads.models import Account, Lead, Office, Stage
 from webhooks.dialects import DIALECTS
 from webhooks.models import Webhook
 
@@ -42,6 +42,14 @@ def lead(**values: Any) -> Lead:
     lead = new_lead(**values)
     lead.save()
     return lead
+
+
+def stage(code: str, **values: Any) -> Stage:
+    """The first stage of the account's default pipeline with this code."""
+    stages = Stage.objects.filter(pipeline__account=values.pop("account", None) or account(), pipeline__is_default=True)
+    found = stages.filter(code=code).first()
+    assert found is not None
+    return found
 
 
 def webhook(url: str = "http://127.0.0.1:9/hook", **values: Any) -> Webhook:

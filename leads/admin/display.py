@@ -74,9 +74,9 @@ def mono(text: str) -> SafeString:
     return format_html('<code class="lc-code">{}</code>', text)
 
 
-def clip(text: str) -> SafeString:
-    """Text on one line, cut where its column ends, whole in the title."""
-    return format_html('<span class="lc-clip" title="{0}">{0}</span>', text) if text else MISSING
+def clip(text: str, title: str = "") -> SafeString:
+    """Text on one line, cut where its column ends; whole, or what title says, in the title."""
+    return format_html('<span class="lc-clip" title="{}">{}</span>', title or text, text) if text else MISSING
 
 
 def ago(when: datetime | None) -> SafeString:

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.contrib.filters.admin import (
@@ -19,8 +19,17 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.widgets import INPUT_CLASSES
 
-from leads.admin.base import scope_of
+from leads import setup as setups
+from leads.admin import stages
+from leads.admin.base import is_key, scope_of
 from leads.fields import BY_KEY
+from leads.models import Campaign, LeadList, Office, Pipeline, Tag, User
+from leads.scope import Scope
+
+# The value of the owner filter for whoever is signed in.
+ME = "me"
+# Records that a filter offers.
+OFFERED = 500
 
 
 class _Codes:
@@ -45,33 +54,128 @@ class TypeFilter(_Codes, CheckboxFilter):
     title = parameter_name = key = "type"
 
 
-class StageFilter(_Codes, MultipleDropdownFilter):
+class LeadStatusFilter(_Codes, MultipleDropdownFilter):
     """So many that boxes would push the other filters out of sight."""
 
-    title = parameter_name = key = "stage"
+    title = "lead status"
+    parameter_name = key = "lead_status"
     all_option = None
 
 
-class OfficeFilter(DropdownFilter):
-    title = "office"
-    parameter_name = "office"
+class StageFilter(MultipleDropdownFilter):
+    """By the account's own stages, grouped by pipeline."""
+
+    title = parameter_name = "stage"
+    all_option = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         scope = scope_of(request)
-        offices = scope.offices().select_related("account").order_by("account__name", "name")
+        if scope.account_id is None:
+            return stages.of_every_account()
+        return stages.of_account(setups.of(scope.account_id)) if scope.account_id else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        known = {str(pk) for _, grouped in self.lookup_choices for pk, _ in grouped}
+        return queryset.filter(pipeline_stage_id__in=known & set(chosen)) if chosen else queryset
+
+
+class _Records(DropdownFilter):
+    """One of the records of an account. What is chosen stays on offer, so that links to it may be made."""
+
+    model: ClassVar[Any]
+    relation: ClassVar[str]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        scope = scope_of(request)
+        rows = self.model.objects.filter(self.seen(scope)).select_related("account")
+        rows = rows.order_by("account__name", "name")
+        chosen = request.GET.get(self.parameter_name, "")
+        offered = list(rows[:OFFERED])
+        if is_key(chosen) and int(chosen) not in {row.pk for row in offered}:
+            offered += rows.filter(pk=chosen)
         named = [
-            (str(office.pk), f"{office.account.name} – {office.name}" if scope.every_account else office.name)
-            for office in offices
+            (str(row.pk), f"{row.account.name} – {row.name}" if scope.every_account else row.name) for row in offered
         ]
-        return [*named, ("none", "No office")] if scope.whole_account else named
+        return [*named, *self.further(scope)]
+
+    def seen(self, scope: Scope) -> Q:
+        return scope.in_account()
+
+    def further(self, scope: Scope) -> list[tuple[str, str]]:
+        return []
+
+    def has_output(self) -> bool:
+        # What was asked for by an address is not dropped in silence.
+        return bool(self.lookup_choices) or bool(self.value())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if not value:
             return queryset
-        if value == "none":
-            return queryset.filter(office=None)
-        return queryset.filter(office_id=int(value)) if value in dict(self.lookup_choices) else queryset.none()
+        if value not in dict(self.lookup_choices):
+            return queryset.none()
+        if not is_key(value):
+            return self.special(request, queryset, value)
+        return queryset.filter(**{self.relation: int(value)})
+
+    def special(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """By a choice that is no record."""
+        return queryset.filter(**{f"{self.relation}__isnull": True})
+
+
+class OfficeFilter(_Records):
+    title = parameter_name = relation = "office"
+    model = Office
+
+    def seen(self, scope: Scope) -> Q:
+        return Q(pk__in=scope.offices().values("pk"))
+
+    def further(self, scope: Scope) -> list[tuple[str, str]]:
+        return [("none", "No office")] if scope.whole_account else []
+
+
+class PipelineFilter(_Records):
+    title = parameter_name = relation = "pipeline"
+    model = Pipeline
+
+
+class TagFilter(_Records):
+    title = parameter_name = "tag"
+    relation = "tags"
+    model = Tag
+
+
+class ListFilter(_Records):
+    title = parameter_name = "list"
+    relation = "lists"
+    model = LeadList
+
+
+class CampaignFilter(_Records):
+    title = parameter_name = "campaign"
+    relation = "campaigns"
+    model = Campaign
+
+
+class OwnerFilter(_Records):
+    """Whoever owns leads or may be given some, also when they are inactive by now."""
+
+    title = parameter_name = relation = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        scope = scope_of(request)
+        people = User.objects.filter(scope.in_account("membership__")).select_related("membership__account")
+        if scope.every_account:
+            people = people.filter(membership__isnull=False)
+        named = [
+            (str(user.pk), f"{user.membership.account.name} – {user}" if scope.every_account else str(user))
+            for user in people.order_by("membership__account__name", "first_name", "last_name", "username")
+        ]
+        return [(ME, "Me"), ("none", "Unassigned"), *named]
+
+    def special(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(owner=request.user.pk) if value == ME else super().special(request, queryset, value)
 
 
 class SourceFilter(TextFilter):

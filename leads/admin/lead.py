@@ -2,74 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
-from django.forms import ChoiceField
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminSelectWidget
 
 from leads import fields
+from leads import setup as setups
 from leads.admin import slots
-from leads.admin.base import Admin, go_to, scope_of, sentences
+from leads.admin.base import go_to, is_key, scope_of, sentences
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, dot, person, plural
 from leads.admin.filters import (
+    ME,
     CallableFilter,
+    CampaignFilter,
     CreatedFilter,
+    LeadStatusFilter,
+    ListFilter,
     OfficeFilter,
+    OwnerFilter,
+    PipelineFilter,
     SourceFilter,
     StageFilter,
     StatusFilter,
+    TagFilter,
     TypeFilter,
 )
-from leads.admin.lead_form import LeadForm, keys_of
+from leads.admin.lead_actions import NOBODY, LeadActions
+from leads.admin.lead_form import MEASURED, LeadForm, keys_of
 from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
 from leads.admin.slots import register_history, register_note, register_panel
 from leads.fields import BY_KEY
-from leads.models import Lead, Office
+from leads.models import Account, Lead
 from leads.refer import refer
 from leads.validation import read_phone
 
 __all__ = ["LeadAdmin", "register_history", "register_note", "register_panel"]
 
-# The head of the form, in lines; what the catalogue has beyond it in these groups follows.
-_HEAD_GROUPS = (fields.CONTACT, fields.LEAD)
+# What everybody looks at, in lines above the tabs.
 _HEAD = (
     ("full_name", "type"),
     ("email", "phone"),
-    ("status", "stage"),
-    ("office_id", "source"),
-    ("title", "first_name", "last_name"),
-    ("address", "postcode"),
-    ("parent_id",),
+    ("status", "lead_status"),
+    ("pipeline_stage_id", "score"),
+    ("office_id", "owner_id"),
+    "tags",
+    ("lists", "campaigns"),
 )
-_TABS = (fields.PROPERTY, fields.VALUATION, fields.MESSAGE, fields.MARKETING)
+_IN_HEAD = {key for line in _HEAD for key in ((line,) if isinstance(line, str) else line)}
+# The rest, by its group.
+_TABS = tuple(group for group in fields.GROUPS if group not in (fields.CUSTOM, fields.REFERRAL, fields.SYSTEM))
+_FIRST_LINES: dict[str, list[Any]] = {
+    fields.CONTACT: [("title", "first_name", "last_name"), ("address", "postcode")],
+}
 # Kinds that take a whole line.
-_WIDE = frozenset({"hours", "pairs", "questions", "comparables"})
+_WIDE = frozenset({"hours", "pairs", "questions", "comparables", "texts"})
 
 
 @admin.register(Lead)
-class LeadAdmin(Admin):
-    list_display = ("who", "status_badge", "stage_name", "type_name", "office_name", "callable_dot", "created")
+class LeadAdmin(LeadActions):
+    list_display = (
+        "who",
+        "status_badge",
+        "lead_status_badge",
+        "stage_name",
+        "type_name",
+        "office_name",
+        "owner_name",
+        "callable_dot",
+        "created",
+    )
     list_display_links = ("who",)
-    list_select_related = ("office",)
+    list_select_related = ("office", "owner", "pipeline", "pipeline_stage")
     list_filter = (
         StatusFilter,
+        LeadStatusFilter,
+        PipelineFilter,
         StageFilter,
         TypeFilter,
         OfficeFilter,
+        OwnerFilter,
+        TagFilter,
+        ListFilter,
+        CampaignFilter,
         SourceFilter,
         ("created_at", CreatedFilter),
         CallableFilter,
@@ -83,7 +108,6 @@ class LeadAdmin(Admin):
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("full_name", "email", "phone", "postcode", "property_reference")
     search_help_text = "Name, e-mail, phone, postcode or reference"
-    actions = ("change_stage", "refer_selected")
     bulk_delete = True
     actions_detail = ("refer_lead",)
     empty_title = "No leads yet"
@@ -108,9 +132,17 @@ class LeadAdmin(Admin):
     def status_badge(self, lead: Lead) -> SafeString:
         return badge(lead.status, lead.get_status_display())
 
+    @display(description="Lead status")
+    def lead_status_badge(self, lead: Lead) -> SafeString:
+        return badge("", lead.lead_status) if lead.lead_status else MISSING
+
     @display(description="Stage")
-    def stage_name(self, lead: Lead) -> str:
-        return lead.get_stage_display()
+    def stage_name(self, lead: Lead) -> SafeString:
+        return clip(lead.pipeline_stage.name, f"{lead.pipeline} – {lead.pipeline_stage}")
+
+    @display(description="Owner")
+    def owner_name(self, lead: Lead) -> SafeString:
+        return clip(str(lead.owner)) if lead.owner else _UNASSIGNED
 
     @display(description="Type")
     def type_name(self, lead: Lead) -> str | SafeString:
@@ -149,15 +181,20 @@ class LeadAdmin(Admin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         today = f"{timezone.localdate():%Y-%m-%d}"
-        chosen = request.GET.get("created_at_from") == today
+        asked = {name: value for name, value in request.GET.items() if name in ("created_at_from", "owner")}
         views = [
-            {"title": "All leads", "link": self.url("changelist"), "active": not chosen, "has_permission": True},
             {
-                "title": "New today",
-                "link": f"{self.url('changelist')}?created_at_from={today}",
-                "active": chosen,
+                "title": title,
+                "link": f"{self.url('changelist')}?{urlencode(query)}" if query else self.url("changelist"),
+                "active": asked == query,
                 "has_permission": True,
-            },
+            }
+            for title, query in (
+                ("All leads", {}),
+                ("New today", {"created_at_from": today}),
+                ("Unassigned", {"owner": NOBODY}),
+                ("My leads", {"owner": ME}),
+            )
         ]
         tabs = [{"models": [str(self.opts)], "items": views}]
         return super().changelist_view(request, {"tab_list": tabs, **(extra_context or {})})
@@ -165,16 +202,31 @@ class LeadAdmin(Admin):
     # --- the form ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Lead | None = None) -> list[Any]:
-        named = {key for line in _HEAD for key in line}
-        head: list[Any] = [*_HEAD, *(key for key in keys_of(*_HEAD_GROUPS) if key not in named)]
+        head: list[Any] = [*_HEAD, "version"]
         if obj is None and scope_of(request).every_account:
             head.insert(0, "account_id")
-        tabs = [(group, {"fields": _lines(keys_of(group)), "classes": ["tab"]}) for group in _TABS]
-        return [(None, {"fields": [*head, "version"]}), *tabs]
+        tabs = [(group, _tab(group, stored=obj is not None)) for group in _TABS]
+        account_id = self._account_id(request, obj)
+        definitions = setups.of(account_id).definitions if account_id is not None else {}
+        if definitions:
+            paths = [definition.path for definition in definitions.values()]
+            lines = [tuple(paths[start : start + 2]) for start in range(0, len(paths), 2)]
+            tabs.insert(2, (fields.CUSTOM, lines))
+        return [(None, {"fields": head}), *((name, {"fields": lines, "classes": ["tab"]}) for name, lines in tabs)]
+
+    def _account_id(self, request: HttpRequest, obj: Lead | None) -> int | None:
+        """Whose lead it is; a superuser chooses on the form of a new one."""
+        if obj is not None:
+            return obj.account_id
+        scope = scope_of(request)
+        if not scope.every_account:
+            return scope.account_id
+        given = request.POST.get("account_id", "")
+        return Account.objects.filter(pk=given).values_list("pk", flat=True).first() if is_key(given) else None
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[LeadForm]:
         readonly = obj is not None and not self.has_change_permission(request, obj)
-        return LeadForm.for_writer(scope_of(request), readonly=readonly)
+        return LeadForm.for_writer(scope_of(request), readonly=readonly, account_id=self._account_id(request, obj))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {}
@@ -266,89 +318,6 @@ class LeadAdmin(Admin):
         still = self.get_queryset(request).filter(pk=lead.pk).exists()
         return go_to(request, self.url("change", lead) if still else self.url("changelist"))
 
-    @admin.action(description="Refer to another office…", permissions=["change"])
-    def refer_selected(self, request: HttpRequest, queryset: QuerySet[Lead]) -> HttpResponse | None:
-        accounts = set(queryset.order_by().values_list("account_id", flat=True))
-        if len(accounts) != 1:
-            messages.error(request, "Choose leads of one account: a lead stays in its account.")
-            return None
-        offices = Office.objects.filter(account_id=accounts.pop())
-        choices = [(office.pk, office.name) for office in offices]
-        chosen = self._confirmed(request, choices)
-        if chosen is None:
-            counts = queryset.order_by("office__name").values_list("office__name").annotate(leads=Count("pk"))
-            return self._ask(
-                request,
-                queryset,
-                title=f"Refer {plural(queryset.count(), 'lead')}?",
-                text="They leave their office for the one you choose. Who only sees their present office "
-                "does not see them any more.",
-                head="Office now",
-                counts=[(name or "No office", count) for name, count in counts],
-                label="Refer to",
-                choices=choices,
-                button="Refer leads",
-            )
-        moving = [lead for lead in queryset if lead.office_id != int(chosen)]
-        try:
-            for lead in moving:
-                refer(lead, int(chosen))
-        except ValidationError as error:
-            raise ValidationError([f"{lead}: {words}" for words in sentences(error)]) from None
-        self.tell(request, lambda: f"{plural(len(moving), 'lead')} referred to {dict(choices)[int(chosen)]}.")
-        return None
-
-    # --- change stage ---
-
-    @admin.action(description="Change stage…", permissions=["change"])
-    def change_stage(self, request: HttpRequest, queryset: QuerySet[Lead]) -> HttpResponse | None:
-        choices = BY_KEY["stage"].choices
-        names = dict(choices)
-        chosen = self._confirmed(request, choices)
-        if chosen is None:
-            counts = queryset.order_by("stage").values_list("stage").annotate(leads=Count("pk"))
-            return self._ask(
-                request,
-                queryset,
-                title=f"Change the stage of {plural(queryset.count(), 'lead')}?",
-                text="Webhooks that listen to lead.updated and lead.stage_changed are told.",
-                head="Stage now",
-                counts=[(names.get(stage, stage), count) for stage, count in counts],
-                label="New stage",
-                choices=choices,
-                button="Change stage",
-            )
-        changing = Lead.objects.filter(pk__in=list(queryset.exclude(stage=chosen).values_list("pk", flat=True)))
-        count = changing.update(stage=chosen)
-        self.tell(request, lambda: f"Stage of {plural(count, 'lead')} changed to {names[chosen]}.")
-        return None
-
-    def _confirmed(self, request: HttpRequest, choices: Sequence[tuple[Any, str]]) -> str | None:
-        """The choice made on the page that asked; None when it was not asked yet, or nothing was chosen there."""
-        chosen = request.POST.get("chosen", "")
-        return chosen if chosen in {str(code) for code, _ in choices} else None
-
-    def _ask(self, request: HttpRequest, queryset: QuerySet[Lead], **context: Any) -> HttpResponse:
-        choices = [("", "Select value"), *context.pop("choices")]
-        field = ChoiceField(choices=choices, label=context.pop("label"))
-        field.widget = UnfoldAdminSelectWidget(choices=choices, attrs={"id": "id_chosen", "required": True})
-        return TemplateResponse(
-            request,
-            "admin/leads/lead/confirm_action.html",
-            {
-                **self.admin_site.each_context(request),
-                **context,
-                "opts": self.opts,
-                "field": field,
-                "select": field.widget.render("chosen", request.POST.get("chosen", "")),
-                "missing": "chosen" in request.POST,
-                "action": request.POST["action"],
-                "checkbox": ACTION_CHECKBOX_NAME,
-                "pks": list(queryset.values_list("pk", flat=True)),
-                "back": request.get_full_path(),
-            },
-        )
-
     # --- delete ---
 
     def get_actions(self, request: HttpRequest) -> Any:
@@ -367,6 +336,15 @@ class LeadAdmin(Admin):
 
 
 _FEW = 8
+_UNASSIGNED: SafeString = mark_safe('<span class="lc-subtle">Unassigned</span>')
+
+
+def _tab(group: str, *, stored: bool) -> list[Any]:
+    """The lines of a group's tab. What only other systems and messages write is shown of a stored lead."""
+    first = _FIRST_LINES.get(group, [])
+    shown = _IN_HEAD.union(*first)
+    measured = [key for key in MEASURED if stored and BY_KEY[key].group == group]
+    return [*first, *_lines([*(key for key in keys_of(group) if key not in shown), *measured])]
 
 
 def _lines(keys: list[str]) -> list[Any]:

@@ -205,6 +205,16 @@ QUESTIONS = Codec(
     value=lambda items, stored: items or None,
 )
 
+# --- texts: ["one", "two"] -------------------------------------------------------------------------------------------
+
+TEXTS = Codec(
+    columns=(Column("text", "Text"),),
+    items=lambda stored: list(stored or []),
+    cells=lambda item: {"text": item},
+    item=lambda cells, was: cells["text"],
+    value=lambda items, stored: items or None,
+)
+
 # --- comparable_props: [{"address": ..., "beds": 4, "coords": {"x": ..., "y": ...}, ...}, ...] -----------------------
 
 
@@ -282,4 +292,5 @@ CODECS: Mapping[str, Codec] = {
     "pairs": PAIRS,
     "questions": QUESTIONS,
     "comparables": COMPARABLES,
+    "texts": TEXTS,
 }
