@@ -237,6 +237,13 @@ if _proxy_header:
     if not (_name.strip() and _value.strip()):
         raise ImproperlyConfigured("SECURE_PROXY_SSL_HEADER must look like X-Forwarded-Proto: https.")
     SECURE_PROXY_SSL_HEADER = ("HTTP_" + _name.strip().upper().replace("-", "_"), _value.strip())
+# Whose word in X-Forwarded-For counts. (gunicorn leaves REMOTE_ADDR as the connection has it.)
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES")
+for _proxies in TRUSTED_PROXIES:
+    try:
+        ip_network(_proxies)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}.") from None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.STRICT}

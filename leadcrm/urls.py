@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/", include("leads.api.urls")),
     path("api/v1/", include("webhooks.api.urls")),
     path("", include("webhooks.urls")),
+    path("f/", include("leads.forms.urls")),
     path("livez", health.livez),
     path("readyz", health.readyz),
 ]

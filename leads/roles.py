@@ -16,10 +16,11 @@ AUDITOR = "Auditor"
 _ALL = ("view", "add", "change", "delete")
 
 LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    STAFF: {"lead": ("view", "add", "change"), "office": ("view",)},
+    STAFF: {"lead": ("view", "add", "change"), "office": ("view",), "form": ("view",)},
     MANAGER: {
         "lead": _ALL,
         "office": _ALL,
+        "form": _ALL,
         "account": ("view",),
         "user": _ALL,
         "membership": _ALL,
@@ -28,6 +29,7 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     AUDITOR: {
         "lead": ("view",),
         "office": ("view",),
+        "form": ("view",),
         "account": ("view",),
         "user": ("view",),
         "membership": ("view",),

@@ -20,6 +20,7 @@ os.environ |= {
     "WEBHOOK_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
     "CSRF_TRUSTED_ORIGINS": "",
+    "TRUSTED_PROXIES": "",
     "Q_BROKER_URL": "",
     "WEBHOOK_RETRY_SCALE": "1",
     "WEBHOOK_ALLOWLIST": "",

@@ -2,6 +2,7 @@ from leads.models.account import Account
 from leads.models.apikey import ApiKey
 from leads.models.campaign import Campaign
 from leads.models.custom_field import CustomField
+from leads.models.form import Form, FormSubmission
 from leads.models.lead import Lead
 from leads.models.lead_list import LeadList
 from leads.models.membership import Membership
@@ -17,6 +18,8 @@ __all__ = [
     "ApiKey",
     "Campaign",
     "CustomField",
+    "Form",
+    "FormSubmission",
     "Lead",
     "LeadList",
     "Membership",
