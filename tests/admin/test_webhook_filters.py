@@ -130,7 +130,9 @@ def test_values_of_the_field_that_was_chosen_before_are_not_taken(manager, webho
     """A list's number must not become a campaign's: without scripts the input still shows the list."""
     Campaign.objects.create(pk=newsletter.pk, account=newsletter.account, name="Spring")
     fields = filled(manager, url("change", webhook.pk), **{"filters.1.field": "campaigns"})
-    assert "Campaigns what? Choose a condition and a value" in str(errors(manager.post(url("change", webhook.pk), fields))["filters"])
+    assert "Campaigns what? Choose a condition and a value" in str(
+        errors(manager.post(url("change", webhook.pk), fields))["filters"]
+    )
     assert stored(webhook)[1]["field"] == "lists"
 
 

@@ -254,7 +254,7 @@ class WebhookAdmin(Admin):
             return
         obj.secret_since = timezone.now() if obj.secret else None
         obj.save()
-        if obj.secret and not form.cleaned_data.get("typed_secret"):
+        if obj.secret and not form.secret_was_typed:
             reveal.promise(request, obj, obj.secret)
 
     def _after_save(self, request: HttpRequest, obj: Any, *, added: bool, stay: str | None = None) -> Any:
@@ -476,11 +476,10 @@ class WebhookAdmin(Admin):
         form = self.typed_form(request, webhook_id)
         context: dict[str, Any] = {"title": "Preview", "opts": self.opts, "form": form}
         if form.is_valid():
-            cleaned = form.cleaned_data
             context["preview"] = webhook_preview.preview(
                 form.instance,
-                [office.pk for office in cleaned["offices"]],
-                typed=bool(cleaned.get("typed_secret")),
+                [office.pk for office in form.cleaned_data["offices"]],
+                typed=form.secret_was_typed,
                 leads=scope_of(request).whole_account and request.user.has_perm("webhooks.view_body"),
             )
         if request.headers.get("HX-Request"):

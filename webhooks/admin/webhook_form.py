@@ -248,6 +248,9 @@ class _WebhookForm(forms.ModelForm):
         widget=UnfoldAdminIntegerFieldWidget(),
     )
 
+    # Whoever typed it knows it: only one of ours is shown.
+    secret_was_typed = False
+
     class Meta:
         model = Webhook
         fields = (
@@ -386,7 +389,7 @@ class _WebhookForm(forms.ModelForm):
         return self.cleaned_data.get(name, setting.default) if sent else setting.default
 
     def _clean_secret(self, dialect: Dialect) -> None:
-        """The new webhook's secret; none where the system is known unsigned and nobody asked for one."""
+        """The new webhook's secret; none where its system can do without and nobody asked for one."""
         if self.instance.pk is not None:
             return
         typed, generate = self.cleaned_data.get("typed_secret", ""), self.cleaned_data.get("generate_secret", False)
@@ -398,19 +401,20 @@ class _WebhookForm(forms.ModelForm):
             self.add_error("typed_secret", fault)
         else:
             self.instance.secret = dialect.new_secret() if generate else typed
+            self.secret_was_typed = bool(typed)
 
     def _check_name(self, dialect: Dialect, account_id: int, name: str) -> None:
-        """A system that wants its webhooks told apart by name wants that against all others of the account."""
+        """Some systems tell the webhooks of an account apart by name (SL-A9)."""
+        if not dialect.unique_name:
+            return
         if connection.in_atomic_block:
             # Two at once could both find the name free: one after the other.
             Account.objects.select_for_update(no_key=True).filter(pk=account_id).first()
-        others = Webhook.objects.filter(account_id=account_id).exclude(pk=self.instance.pk)
-        for other, system in others.values_list("name", "dialect"):
-            unique = dialect if dialect.unique_name else DIALECTS.get(system)
-            if unique is not None and unique.unique_name and other.strip().casefold() == name.casefold():
-                self.add_error(
-                    "name", f"This account has a webhook named {other}. {unique.label} needs a name of its own."
-                )
+        others = Webhook.objects.filter(account_id=account_id, dialect=dialect.name).exclude(pk=self.instance.pk)
+        for other in others.values_list("name", flat=True):
+            if other.strip().casefold() == name.casefold():
+                words = f"This account has a {dialect.label} webhook named {other}. Choose another name."
+                self.add_error("name", ValidationError(words, code="unique"))
                 return
 
     def _account_id(self) -> int | None:
