@@ -24,6 +24,8 @@ KINDS: Final = (
 )
 
 LONGEST_TEXT: Final = 1000
+MOST_CHOICES: Final = 100
+LONGEST_CHOICE: Final = 100
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
@@ -53,24 +55,44 @@ def key_fault(key: str) -> str | None:
 
 
 def judge(
-    definitions: Mapping[str, Definition], values: Mapping[str, Any], before: Mapping[str, Any]
+    definitions: Mapping[str, Definition], values: Mapping[str, Any], before: Mapping[str, Any] | None
 ) -> list[Violation]:
-    """At most one violation for each key; before is what is stored, {} for a new lead.
+    """At most one violation for each key; before is what is stored, None for a new lead.
 
-    A value of a field that is defined no more may stay as it was.
+    What was stored may stay: the field may be defined no more, or more strictly since.
     """
+    stored = before or {}
     found = []
     for key, value in values.items():
         definition = definitions.get(key)
+        if key in stored and (value is None or _same(value, stored[key])):
+            continue
         if definition is None:
-            if value is not None and key not in before:
-                found.append(Violation(f"custom_fields.{key}", "unknown", "is not a custom field of this account"))
+            found.append(Violation(f"custom_fields.{key}", "unknown", "is not a custom field of this account"))
         elif value is not None and (message := _fault(definition, value)) is not None:
             found.append(Violation(definition.path, definition.kind, message))
-    for definition in definitions.values():
-        if definition.required and _missing(values.get(definition.key)):
+    for key, definition in definitions.items():
+        asked = before is None or not _missing(stored.get(key))
+        if definition.required and asked and _missing(values.get(key)):
             found.append(Violation(definition.path, "required", "is required"))
     return found
+
+
+def choices_fault(kind: str, choices: object) -> str | None:
+    """What is wrong with the choices of a definition, as a clause; None when they are fine."""
+    if kind not in ("choice", "choices"):
+        return None if choices == [] else "must be empty unless the type is choice or choices"
+    if not isinstance(choices, list) or not all(isinstance(choice, str) and choice.strip() for choice in choices):
+        return "must be an array of texts, none of them empty"
+    if not 1 <= len(choices) <= MOST_CHOICES or any(len(choice) > LONGEST_CHOICE for choice in choices):
+        return f"must be 1 to {MOST_CHOICES} texts of at most {LONGEST_CHOICE} characters"
+    if len(set(choices)) < len(choices):
+        return "must not hold a text twice"
+    return None
+
+
+def _same(value: Any, other: Any) -> bool:
+    return type(value) is type(other) and value == other
 
 
 def _missing(value: Any) -> bool:

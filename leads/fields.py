@@ -43,7 +43,7 @@ class Field:
     max_bytes   UTF-8 bytes of the value as compact JSON
     choices     (code, label) pairs
     decimals    decimal places at most
-    lowest      of an integer
+    lowest, highest   of an integer
     writeable   clients of the API may set it; if not, what they send is ignored
     post_only   writeable when a lead is created by the API, ignored afterwards
     column      Lead has an attribute of this name (a column, or a look-up through one); else it lives in Lead.details
@@ -65,6 +65,7 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     decimals: int | None = None
     lowest: int = 0
+    highest: int = 2**31 - 1
     writeable: bool = True
     post_only: bool = False
     column: bool = False

@@ -95,14 +95,14 @@ class Setup:
         found = []
         if pipeline is None:
             found.append(Violation("pipeline_id", "pipeline", "must be a pipeline of the lead's account"))
-        elif pipeline.first(values.get("stage")) is None:
+        elif (stage is None or stage.code != values.get("stage")) and pipeline.first(values.get("stage")) is None:
             found.append(Violation("stage", "stage", f"must be the code of a stage of the pipeline {pipeline.name}"))
         elif stage is None or stage.pipeline_id != pipeline.id:
             words = f"must be a stage of the pipeline {pipeline.name}"
             found.append(Violation("pipeline_stage_id", "stage", words))
         elif stage.code != values.get("stage"):
             found.append(Violation("stage", "stage", f"must be {stage.code}, the code of the stage {stage.name}"))
-        stored = (before or {}).get("custom_fields") or {}
+        stored = None if before is None else before.get("custom_fields") or {}
         given = values.get("custom_fields")
         return found + custom.judge(self.definitions, given if isinstance(given, dict) else {}, stored)
 

@@ -28,8 +28,8 @@ from leads.fields import BY_KEY, FIELDS, Field
 # Our own limits.
 SIGNIFICANT_DIGITS: Final = 15  # what every receiver that reads numbers as doubles gets back unchanged
 _TOO_LONG: Final = 10**SIGNIFICANT_DIGITS
-LARGEST_INTEGER: Final = 2**31 - 1
 LARGEST_REFERENCE: Final = 2**63 - 1
+MOST_LABELS: Final = 100
 LONGEST_LOCAL_PART: Final = 64  # of an e-mail address, RFC 5321
 
 # UK numbers are those of Great Britain and Northern Ireland, Jersey, Guernsey and the Isle of Man: one country code.
@@ -184,9 +184,9 @@ def _email(field: Field, value: object) -> str | None:
 
 
 def _choice(field: Field, value: object) -> str | None:
-    if value in _CODES[field.key]:
+    if any(value == code for code, _ in field.choices):
         return None
-    return f"must be one of {', '.join(_CODES[field.key])}"
+    return f"must be one of {', '.join(code for code, _ in field.choices)}"
 
 
 def _number(field: Field, value: object) -> str | None:
@@ -208,9 +208,9 @@ def _decimals(field: Field, value: object) -> str | None:
 
 
 def _integer(field: Field, value: object) -> str | None:
-    if type(value) is int and field.lowest <= value <= LARGEST_INTEGER:
+    if type(value) is int and field.lowest <= value <= field.highest:
         return None
-    return f"must be a whole number from {field.lowest} to {LARGEST_INTEGER}"
+    return f"must be a whole number from {field.lowest} to {field.highest}"
 
 
 def _boolean(field: Field, value: object) -> str | None:
@@ -242,6 +242,10 @@ def _texts_only(field: Field, value: object) -> str | None:
     if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
         return None
     return "must be an array of texts, none of them empty"
+
+
+def _label_count(field: Field, value: object) -> str | None:
+    return None if isinstance(value, list) and len(value) <= MOST_LABELS else f"must hold at most {MOST_LABELS} names"
 
 
 def _label_length(field: Field, value: object) -> str | None:
@@ -376,6 +380,7 @@ RULES: dict[str, Rule] = {
     "reference": Rule(value=_reference),
     "iso_date": Rule(value=_iso_date),
     "texts": Rule(value=_texts_only),
+    "label_count": Rule(value=_label_count),
     "label_length": Rule(value=_label_length),
     "object": Rule(value=_object),
     "hours": Rule(value=_hours),
@@ -408,7 +413,7 @@ RULES_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "comparables": ("comparables", "control_characters", "bytes"),
     "datetime": ("iso_date",),
     "texts": ("texts", "control_characters", "bytes"),
-    "labels": ("texts", "label_length", "control_characters"),
+    "labels": ("texts", "label_count", "label_length", "control_characters"),
     "custom": ("object", "control_characters", "bytes"),
 }
 
@@ -432,12 +437,17 @@ LEADPRO: Final = Profile(
 # A lead without a type, from staff, a form, an import or another system.
 UNTYPED: Final = Profile("untyped", (("contactable", ("full_name",)), *_ALWAYS))
 
-_CODES: Final = {field.key: tuple(code for code, _ in field.choices) for field in FIELDS if field.kind == "choice"}
-
 # Read-only fields come from us, not from a writer; comparable_props are read-only for clients and edited by staff.
-_JUDGED: Final = tuple(
-    (field, RULES_OF_KIND[field.kind]) for field in FIELDS if field.writeable or field.kind == "comparables"
-)
+_JUDGED: Final = tuple(field for field in FIELDS if field.writeable or field.kind == "comparables")
+
+
+def judge_value(field: Field, value: object) -> Violation | None:
+    """The first rule of the field's kind that a value breaks. It need not be a field of the catalogue."""
+    for name in RULES_OF_KIND[field.kind]:
+        rule = RULES.get(name)
+        if rule is not None and rule.value is not None and (message := rule.value(field, value)) is not None:
+            return Violation(field.key, name, message)
+    return None
 
 
 def validate(values: Values, profile: Profile | None = None, before: Values | None = None) -> list[Violation]:
@@ -449,15 +459,10 @@ def validate(values: Values, profile: Profile | None = None, before: Values | No
     before   the record as stored; None when it is being created.
     """
     found: dict[str, Violation] = {}
-    for field, names in _JUDGED:
+    for field in _JUDGED:
         value = values.get(field.key)
-        if value is None:
-            continue
-        for name in names:
-            rule = RULES.get(name)
-            if rule is not None and rule.value is not None and (message := rule.value(field, value)) is not None:
-                found[field.key] = Violation(field.key, name, message)
-                break
+        if value is not None and (violation := judge_value(field, value)) is not None:
+            found[field.key] = violation
     if profile is not None:
         stored: Values = {} if before is None else before
         for name, keys in profile.rules:
@@ -493,7 +498,8 @@ _MAY_BE_BLANK: Final = frozenset(field.key for field in FIELDS if field.kind == 
 
 
 def derive(values: Values, before: Values | None = None) -> dict[str, object]:
-    """What follows from a merged record: full_name, full_name_derived, phone_e164 and callable, to be laid over it.
+    """What follows from a merged record: full_name, full_name_derived, phone_e164 and callable, to be laid over it;
+    of a new one also email, which is its business or else its personal one when none is given.
 
     before is the record as stored, with those four; None when it is being created. A name that was derived follows its
     parts; a writer who sends a derived name back unchanged has not given one. A given name is never touched.
@@ -514,12 +520,16 @@ def derive(values: Values, before: Values | None = None) -> dict[str, object]:
         e164, callable_ = stored["phone_e164"], stored["callable"]  # parsing is the dearest step of a save
     else:
         e164, callable_ = read_phone(phone)
-    return {
+    follows: dict[str, object] = {
         "full_name": name,
         "full_name_derived": derived and name is not None,
         "phone_e164": e164,
         "callable": callable_,
     }
+    if before is None and values.get("email") is None:
+        others = (values.get(key) for key in ("business_email", "personal_email"))
+        follows["email"] = next((email for email in others if isinstance(email, str)), None)
+    return follows
 
 
 def _joined_name(values: Values) -> str | None:

@@ -225,10 +225,8 @@ class Lead(Record):
 
     @classmethod
     def derived(cls, before: Row | None, after: Row, using: str) -> Row:
-        derived = validation.derive(after, before)
+        derived = validation.derive({**after["details"], **after}, before)
         derived |= (after.get("setup") or setups.of(after["account_id"], using)).follow(after, before)
-        if before is None and after["email"] is None:
-            derived["email"] = after["business_email"] or after["details"].get("personal_email")
         details = lead_row.with_histories(before, after)
         return derived if details == after["details"] else derived | {"details": details}
 
@@ -313,7 +311,15 @@ def judge(
 
     Admin, API and the unit of work ask here, so that all of them choose the profile alike.
     """
-    values = {**values, **setup.follow(values, before)}
+    followed = setup.follow(values, before)
+    empty = {key for key in followed if values.get(key) in (None, "")}
+    if before is None:
+        # What was given is judged as it was given.
+        followed = {key: value or None for key, value in followed.items() if key in empty}
+    else:
+        # Who empties one of them is told that it is kept.
+        followed = {key: value for key, value in followed.items() if key not in empty and value is not None}
+    values = {**values, **followed}
     profile = validation.profile_for(
         values, leads_api=leads_api, reference_required=settings.LEADPRO_REFERENCE_REQUIRED
     )

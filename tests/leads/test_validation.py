@@ -678,6 +678,7 @@ SWITCHED: list[tuple[str, Lead, Lead | None]] = PROFILE_RULES + [
         ("bytes", "meta", sized_meta(1025)),
         ("iso_date", "last_contacted", "soon"),
         ("texts", "import_tags", ["a", ""]),
+        ("label_count", "tags", [f"tag {n}" for n in range(101)]),
         ("label_length", "tags", ["x" * 101]),
         ("object", "custom_fields", ["budget"]),
     )
