@@ -139,7 +139,7 @@ def _faults(error: ValidationError) -> list[Fault]:
 def _wire(key: str) -> str | None:
     if key in ("", "__all__"):
         return None
-    return BY_KEY[key].wire if key in BY_KEY else key
+    return BY_KEY[key].wire if key in BY_KEY else shown(key)
 
 
 def _summary(faults: Sequence[Fault]) -> str:

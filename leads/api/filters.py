@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import QueryDict
 
 from leads.api.errors import Fault, Problem
 from leads.api.view import id_of
 from leads.fields import BY_KEY
-from leads.validation import is_iso_date, read_phone
+from leads.models.lead import labels_field
+from leads.validation import judge_value, read_moment, read_phone
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -33,11 +33,39 @@ def _one_of(key: str) -> Callable[[str], Q]:
     return condition
 
 
-def _office(value: str) -> Q:
-    number = id_of(value)
-    if number is None:
-        raise _Refused("must be the id of an office")
-    return Q(office_id=number)
+def _id(key: str, noun: str) -> Callable[[str], Q]:
+    def condition(value: str) -> Q:
+        number = id_of(value)
+        if number is None:
+            raise _Refused(f"must be the id of {noun}")
+        return Q(**{key: number})
+
+    return condition
+
+
+def _email(key: str) -> Callable[[str], Q]:
+    return lambda value: Q(**{f"{key}__iexact": value})
+
+
+def _label(key: str) -> Callable[[str], Q]:
+    """Leads that have the label of this name."""
+    relation = labels_field(key)
+    between: Any = relation.remote_field.through
+    lead, name = relation.m2m_field_name(), f"{relation.m2m_reverse_field_name()}__name__iexact"
+    return lambda value: Q(Exists(between.objects.filter(**{lead: OuterRef("pk"), name: value})))
+
+
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,10}")
+
+
+def _score(look_up: str) -> Callable[[str], Q]:
+    def condition(value: str) -> Q:
+        number = int(value) if _WHOLE_NUMBER.fullmatch(value) else None
+        if (violation := judge_value(BY_KEY["score"], number)) is not None:
+            raise _Refused(violation.message)
+        return Q(**{look_up: number})
+
+    return condition
 
 
 def _phone(value: str) -> Q:
@@ -54,10 +82,11 @@ def _boolean(value: str) -> Q:
 
 def _moment(look_up: str) -> Callable[[str], Q]:
     def condition(value: str) -> Q:
-        if not is_iso_date(value):
-            raise _Refused("must be an ISO 8601 date, or date and time, such as 2026-11-21T09:00:00Z")
-        moment = datetime.fromisoformat(value)
-        return Q(**{look_up: moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)})
+        try:
+            return Q(**{look_up: read_moment(value)})
+        except ValueError:
+            words = "must be an ISO 8601 date, or date and time, such as 2026-11-21T09:00:00Z"
+            raise _Refused(words) from None
 
     return condition
 
@@ -66,9 +95,19 @@ FILTERS: Final[Mapping[str, Callable[[str], Q]]] = {
     "type": _one_of("type"),
     "status": _one_of("status"),
     "stage": _one_of("stage"),
+    "pipeline_id": _id("pipeline_id", "a pipeline"),
+    "pipeline_stage_id": _id("pipeline_stage_id", "a stage of a pipeline"),
+    "lead_status": _one_of("lead_status"),
     "source": lambda value: Q(source=value),
-    "office_id": _office,
-    "email": lambda value: Q(email__iexact=value),
+    "office_id": _id("office_id", "an office"),
+    "owner_id": _id("owner_id", "a user"),
+    "tag": _label("tags"),
+    "list": _label("lists"),
+    "campaign": _label("campaigns"),
+    "score_min": _score("score__gte"),
+    "score_max": _score("score__lte"),
+    "email": _email("email"),
+    "business_email": _email("business_email"),
     "phone": _phone,
     "callable": _boolean,
     # Together they tile time: what was created at the very moment is in one of two ranges, never in both.

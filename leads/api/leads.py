@@ -1,6 +1,7 @@
-"""Leads: /api/v1/leads, .../{id} and .../{id}/refer, in LeadPro's names.
+"""Leads: /api/v1/leads, .../{id} and .../{id}/refer.
 
-The catalogue (leads/fields.py) says which keys there are, what they hold and who may set them.
+The catalogue (leads/fields.py) says which keys there are, what they hold and who may set them: LeadPro's first, in its
+names and its order, then ours and LeadEngine's.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from leads.api.errors import Fault, Problem, faults_of, missing
 from leads.api.permissions import Need
 from leads.api.view import View, id_of, unknown_keys
 from leads.changes import unit
-from leads.fields import BY_WIRE, FIELDS
+from leads.fields import BY_KEY, BY_WIRE, EMPTY, FIELDS
 from leads.models import Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.lead import judge
 from leads.refer import refer
-from leads.validation import blank_to_none
+from leads.setup import Setup
+from leads.validation import Violation, blank_to_none, derive, judge_value
 
 USUAL_SOURCE = "homepage"
 
@@ -92,7 +94,7 @@ class Refer(View):
 
 def find(view: View, pk: str, lock: bool = False) -> Lead:
     """The lead of this id within the key's reach; locked, it is the one that is being changed until the unit ends."""
-    leads = view.scope.leads().select_related("account", "office")
+    leads = view.scope.leads().select_related("account", "office", "owner", "pipeline", "pipeline_stage")
     if lock:
         leads = leads.select_for_update(of=("self",), no_key=True)
     number = id_of(pk)
@@ -104,37 +106,64 @@ def find(view: View, pk: str, lock: bool = False) -> Lead:
 
 def store(view: View, lead: Lead, sent: Mapping[str, Any]) -> None:
     """Lay what was sent over the lead, judge the whole and save it. Raises Problem 400, naming every fault."""
-    new = lead.pk is None
-    before: dict[str, Any] = {} if new else lead.values()
+    before = None if lead.pk is None else lead.values()
     faults = unknown_keys(sent, BY_WIRE, "a lead")
+    setup = setups.of(lead.account_id)
+    given = _given(sent, before, setup)
+    if before is None:
+        given.setdefault("source", USUAL_SOURCE)
+        given.setdefault("office_id", _only_office(view))
+    faults += faults_of(_violations(view, lead, before, given, setup))
+    if faults:
+        raise Problem(400, faults=faults)
+    for key, value in given.items():
+        # What is sent as it was read is not set: it would be on purpose, and a date would lose its parts of seconds.
+        if before is None or value != before[key]:
+            lead.set(key, value)
+    lead.save()
+
+
+def _given(sent: Mapping[str, Any], before: Mapping[str, Any] | None, setup: Setup) -> dict[str, Any]:
+    """What was sent that the writer may set, by catalogue key."""
     given = blank_to_none(
         {
             field.key: sent[field.wire]
             for field in FIELDS
-            if field.wire in sent and field.writeable and (new or not field.post_only)
+            if field.wire in sent and field.writeable and (before is None or not field.post_only)
         }
     )
-    if new:
+    if before is None:
         # null is "not given" as well.
         given = {key: value for key, value in given.items() if value is not None}
-        given.setdefault("source", USUAL_SOURCE)
-        if "office_id" not in given:
-            given["office_id"] = _only_office(view)
-    merged = lead.values() | given
-    setup = setups.of(lead.account_id)
-    violations = judge(merged, None if new else before, setup=setup, leads_api=True)
-    judged = {violation.field for violation in violations}
-    violations += [
-        violation
-        for violation in view.scope.judge(lead.account_id, merged, before, lead.pk)
-        if violation.field not in judged
-    ]
-    faults += faults_of(violations)
-    if faults:
-        raise Problem(400, faults=faults)
     for key, value in given.items():
-        lead.set(key, value)
-    lead.save()
+        empty = EMPTY.get(BY_KEY[key].kind)
+        if value is None and empty is not None:
+            given[key] = empty.copy()
+    if isinstance(custom := sent.get("custom_fields"), dict):
+        # Key by key. Clearing what was never set stores nothing.
+        stored = before["custom_fields"] if before else {}
+        unset = {key for key in setup.definitions if key not in stored and custom.get(key) is None}
+        given["custom_fields"] = {**stored, **{key: value for key, value in custom.items() if key not in unset}}
+    return given
+
+
+def _violations(
+    view: View, lead: Lead, before: dict[str, Any] | None, given: dict[str, Any], setup: Setup
+) -> list[Violation]:
+    """At most one for each field."""
+    merged = lead.values() | given
+    found = []
+    if before is None:
+        merged |= derive(merged)
+        # The model takes "" for the stage where the pipeline begins. Who sends it has sent no stage.
+        if "stage" in given and (violation := judge_value(BY_KEY["stage"], given["stage"])) is not None:
+            found.append(violation)
+    found += judge(merged, before, setup=setup, leads_api=True)
+    found += view.scope.judge(lead.account_id, merged, before, lead.pk)
+    first: dict[str, Violation] = {}
+    for violation in found:
+        first.setdefault(violation.field, violation)
+    return list(first.values())
 
 
 def _only_office(view: View) -> int | None:

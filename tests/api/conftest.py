@@ -13,7 +13,21 @@ from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from leads import roles
-from leads.models import Account, ApiKey, Lead, Membership, Office, User
+from leads.models import (
+    Account,
+    ApiKey,
+    Campaign,
+    CustomField,
+    Lead,
+    LeadList,
+    Membership,
+    Message,
+    Office,
+    Pipeline,
+    Stage,
+    Tag,
+    User,
+)
 from leads.models.apikey import Scope
 from tests import factories
 from webhooks.models import Event
@@ -39,9 +53,12 @@ class KeyClient(APIClient):
         return getattr(self, method.lower())(path, body, format="json", **extra)
 
 
-def counts() -> tuple[int, int, int]:
-    """How many leads, offices and events are stored."""
-    return Lead.objects.count(), Office.objects.count(), Event.objects.count()
+STORED = (Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField)
+
+
+def counts() -> dict[str, int]:
+    """How many rows of each kind are stored."""
+    return {model.__name__: model._default_manager.count() for model in STORED}
 
 
 def check_shape(response: Any, status: int, code: str, *, fields: list[str | None] | None = None) -> dict[str, Any]:
@@ -80,7 +97,10 @@ def key_of(user: User, account: Account, scopes: list[str] | None = None, **valu
 
 @dataclass(slots=True)
 class World:
-    """Two accounts: the first with the offices A and B, a lead in each and one in neither; the second a stranger's."""
+    """Two accounts: the first with the offices A and B, a lead in each and one in neither; the second a stranger's.
+
+    Each has a pipeline Lettings beside its default one, a list, two campaigns and two custom fields.
+    """
 
     account: Account
     other: Account
@@ -91,12 +111,35 @@ class World:
     lead_b: Lead
     lead_free: Lead
     strange_lead: Lead
+    lettings: Pipeline
+    strange_lettings: Pipeline
     client: Callable[[str], KeyClient]
+
+
+def set_up(account: Account) -> Pipeline:
+    """The pipeline Lettings, and what FULL of test_leads.py names."""
+    LeadList.objects.create(account=account, name="Newsletter")
+    Campaign.objects.bulk_create([Campaign(account=account, name=name) for name in ("Spring", "Autumn")])
+    CustomField.objects.create(account=account, key="budget", label="Budget", kind="number")
+    CustomField.objects.create(account=account, key="areas", label="Areas", kind="choices", choices=["N1", "N2"])
+    lettings = Pipeline.objects.create(account=account, name="Lettings", position=1)
+    for position, (name, code, outcome) in enumerate(LETTINGS):
+        Stage.objects.create(pipeline=lettings, name=name, position=position, code=code, outcome=outcome)
+    return lettings
+
+
+LETTINGS = (
+    ("Enquiry", "NEW", "open"),
+    ("Viewing", "VIEWING_BOOKED", "open"),
+    ("Second viewing", "VIEWING_BOOKED", "open"),
+    ("Agreed", "WON", "win"),
+)
 
 
 @pytest.fixture
 def world(db: None) -> World:
     account, other = factories.account(), factories.account("Southbank Lettings")
+    lettings, strange_lettings = set_up(account), set_up(other)
     a, b = factories.office("Leeds Central"), factories.office("York")
     strange = factories.office("Bristol", account=other)
     made: dict[str, KeyClient] = {}
@@ -136,6 +179,8 @@ def world(db: None) -> World:
         lead_b=factories.lead(office=b, first_name="Ben"),
         lead_free=factories.lead(first_name="Free"),
         strange_lead=factories.lead(account=other, office=strange, first_name="Strange"),
+        lettings=lettings,
+        strange_lettings=strange_lettings,
         client=client,
     )
 

@@ -99,12 +99,12 @@ def test_every_fault_is_named_at_once(manager: KeyClient):
     response = manager.send(
         "POST",
         "/api/v1/leads",
-        {"type": "tenant", "email": "nobody", "surname": "Hartley", "parentId": 10**9, "office_id": "5", "score": 3},
+        {"type": "tenant", "email": "nobody", "surname": "Hartley", "parentId": 10**9, "office_id": "5", "colour": 3},
     )
     body = check_shape(response, 400, "invalid")
     assert {(fault["field"], fault["rule"]) for fault in body["errors"]} == {
         ("surname", "unknown"),
-        ("score", "unknown"),
+        ("colour", "unknown"),
         ("type", "choice"),
         ("email", "email"),
         ("office_id", "reference"),
@@ -112,7 +112,7 @@ def test_every_fault_is_named_at_once(manager: KeyClient):
         ("full_name", "required"),
         ("phone", "required"),
     }
-    assert body["message"].startswith("8 things are wrong: surname, score, ")
+    assert body["message"].startswith("8 things are wrong: surname, colour, ")
 
 
 def test_one_fault_is_the_message(manager: KeyClient, world: World):

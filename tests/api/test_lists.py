@@ -106,6 +106,12 @@ FOUND: dict[str, Any] = {
     "source": "rightmove",
     "email": "Zoë.Found@Example.com",
     "phone": "+44 20 7946 0000",
+    "business_email": "Zoë.Work@Example.com",
+    "lead_status": "Meeting Booked",
+    "score": 7,
+    "tags": ["VIP", "Zürich"],
+    "lists": ["Newsletter"],
+    "campaigns": ["Autumn", "Spring"],
 }
 
 
@@ -130,12 +136,34 @@ FOUND: dict[str, Any] = {
         "created_after=2026-11-21&created_before=2026-11-22",
         "created_before=2026-11-21T09:00:00.001Z&created_after=2026-11-21",
         "type=landlord&status=BUSINESS&stage=WON&source=rightmove&office_id={office}&limit=1",
+        "business_email=zo%C3%AB.work@example.COM",
+        "lead_status=Meeting+Booked",
+        "owner_id={owner}",
+        "pipeline_id={pipeline}",
+        "pipeline_stage_id={stage}",
+        "tag=vip",
+        "tag=Z%C3%BCrich",
+        "list=newsletter",
+        "campaign=Autumn",
+        "score_min=7&score_max=7",
+        "score_min=1",
+        "tag=VIP&list=Newsletter&campaign=Spring&lead_status=Meeting+Booked&score_max=2147483647",
     ],
 )
 def test_filters_find(manager: KeyClient, world: World, query: str):
     Lead.objects.all().update(created_at=NINE - timedelta(days=9))
-    wanted = factories.lead(**FOUND, office=factories.office("Whitby"), created_at=NINE)
-    assert ids(manager, query.format(office=wanted.office_id)) == [wanted.pk]
+    stage = world.lettings.stages.get(code="WON")
+    wanted = factories.lead(
+        **FOUND,
+        office=factories.office("Whitby"),
+        created_at=NINE,
+        owner_id=manager.key.user_id,
+        pipeline_stage_id=stage.pk,
+    )
+    factories.lead(tags=["other"], campaigns=["Spring"], score=-1, created_at=NINE - timedelta(days=9))
+    places = {"office": wanted.office_id, "owner": wanted.owner_id, "pipeline": world.lettings.pk, "stage": stage.pk}
+    found = ids(manager, query.format(**places))
+    assert found == [wanted.pk]
 
 
 @pytest.mark.parametrize(
@@ -143,11 +171,14 @@ def test_filters_find(manager: KeyClient, world: World, query: str):
     ["type=let", "status=UNREAD&stage=WON", "source=Rightmove", "email=found@example.com", "phone=0", "phone=abc",
      "office_id=9223372036854775807", "office_id={strange}", "created_after=2026-11-21T09:00:00.001Z&type=landlord",
      "created_before=2026-11-21T09:00:00Z&type=landlord", "created_before=0001-01-01",
-     "created_after=9999-12-31T23:59:59Z", "email=%25", "email=_oe@example.com", "source=%27%20OR%201=1--"],
+     "created_after=9999-12-31T23:59:59Z", "email=%25", "email=_oe@example.com", "source=%27%20OR%201=1--",
+     "tag=v%25", "tag=Newsletter", "list=Nowhere", "campaign=vip", "tag=%E2%80%A8", "score_min=8", "score_max=-1",
+     "lead_status=Unknown", "owner_id=9223372036854775807", "pipeline_id={lettings}", "pipeline_stage_id=1000000000",
+     "business_email=found@example.com"],
 )  # fmt: skip
 def test_filters_find_nothing_else(manager: KeyClient, world: World, query: str):
     factories.lead(**FOUND, created_at=NINE)
-    assert ids(manager, query.format(strange=world.strange.pk)) == []
+    assert ids(manager, query.format(strange=world.strange.pk, lettings=world.lettings.pk)) == []
 
 
 def test_callable(manager: KeyClient, world: World):
@@ -174,6 +205,21 @@ def test_callable(manager: KeyClient, world: World):
         ("office_id=-1", "office_id"),
         ("office_id=9223372036854775808", "office_id"),
         ("office_id=null", "office_id"),
+        ("lead_status=follow+up", "lead_status"),
+        ("owner_id=me", "owner_id"),
+        ("pipeline_id=Lettings", "pipeline_id"),
+        ("pipeline_stage_id=0", "pipeline_stage_id"),
+        ("tag=", "tag"),
+        ("tag=a%00", "tag"),
+        ("list=%0A", "list"),
+        ("campaign=", "campaign"),
+        ("tag=a&tag=b", "tag"),
+        ("score_min=high", "score_min"),
+        ("score_min=2147483648", "score_min"),
+        ("score_max=-2147483648", "score_max"),
+        ("score_max=1.5", "score_max"),
+        ("score_max=%D9%A3", "score_max"),
+        ("business_email=%7F", "business_email"),
         ("callable=1", "callable"),
         ("callable=True", "callable"),
         ("created_after=yesterday", "created_after"),
