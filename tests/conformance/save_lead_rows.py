@@ -523,7 +523,7 @@ def time_limit(world: World) -> None:
     world.created(VENDOR)
     began = time.monotonic()
     world.deliver()
-    assert 9.9 < time.monotonic() - began < 14
+    assert 9.9 < time.monotonic() - began < 20
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.tries, delivery.code) == ("queued", 1, None)
     assert "Timed out" in world.history_of(delivery)
@@ -535,7 +535,7 @@ def retries(world: World) -> None:
     world.receiver.always(Answer(500))
     world.created(VENDOR)
     first, second = world.planned()
-    assert 53.9 < first < 67 and 269.9 < second < 331
+    assert 53.9 < first < 71 and 269.9 < second < 335
     assert (Delivery.objects.get().status, Delivery.objects.get().tries) == ("failure", 3)
     assert len(world.receiver.received) == 3
     # The same with waits that pass: 0.12 and 0.6 s.
