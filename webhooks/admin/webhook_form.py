@@ -292,8 +292,11 @@ class _WebhookForm(forms.ModelForm):
         if "account" in self.fields:
             field.label_from_instance = lambda office: f"{office.account.name} – {office.name}"
         self._prepare_filters()
-        limits = ", ".join(f"{dialect.deadline:g} s for {dialect.label}" for dialect in DIALECTS.values())
-        self.fields["timeout"].help_text = f"Seconds for one try, 1 to {conf.LONGEST_TIMEOUT}. Empty: {limits}."
+        self.fields["timeout"].help_text = format_html(
+            "Seconds for one try, 1 to {}. {}",
+            conf.LONGEST_TIMEOUT,
+            by_system({dialect.name: f"Empty: {dialect.deadline:g} s." for dialect in DIALECTS.values()}),
+        )
 
     def _prepare_filters(self) -> None:
         """What there is to filter by is the account's, which superusers choose in this very form."""
