@@ -183,7 +183,19 @@ class Lead(Record):
                 message = f"must be names of {key} of the account: {name} is none"
                 raise invalid([validation.Violation(key, "reference", message)])
             known[name.casefold()] = relation.model.objects.using(using).create(account_id=self.account_id, name=name)
-        relation.set([known[name.casefold()] for name in names])
+        self._relate(relation, [known[name.casefold()].pk for name in names], using)
+
+    def _relate(self, relation: Any, label_ids: Sequence[int], using: str) -> None:
+        """The manager's set() adds in any order: here the last one given is the one joined last. The unit is open."""
+        rows = relation.through._default_manager.using(using)
+        mine, label_id = rows.filter(**{relation.source_field_name: self}), f"{relation.target_field_name}_id"
+        there = set(mine.values_list(label_id, flat=True))
+        if not there.issubset(label_ids):
+            mine.exclude(**{f"{label_id}__in": label_ids}).delete()
+        new = [
+            relation.through(**{relation.source_field_name: self, label_id: pk}) for pk in label_ids if pk not in there
+        ]
+        rows.bulk_create(new, ignore_conflicts=True)
 
     # What a unit of work asks (leads/models/record.py).
 

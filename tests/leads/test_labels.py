@@ -157,6 +157,16 @@ def test_campaigns_keep_the_order_of_joining(lead, told):
     assert told[-1].snapshot["campaigns"] == [{"id": first.pk, "name": "B"}, {"id": second.pk, "name": "A"}]
 
 
+def test_of_several_that_are_given_at_once_the_last_is_the_one_joined_last(lead, told):
+    for name in ("Winter", "Autumn", "Spring"):
+        Campaign.objects.create(account=lead.account, name=name)
+    for names in (["Spring", "Winter"], ["Spring", "Winter", "Autumn"], ["Autumn", "Spring", "autumn"]):
+        lead.set("campaigns", names)
+        lead.save()
+    found = [[one["name"] for one in fact.snapshot["campaigns"]] for fact in told if fact.type == "lead.updated"]
+    assert found == [["Spring", "Winter"], ["Spring", "Winter", "Autumn"], ["Spring", "Autumn"]]
+
+
 def test_a_label_of_another_account_is_refused(lead, told):
     foreign = Tag.objects.create(account=factories.account("Elsewhere"), name="vip")
     for write in (lambda: lead.tags.add(foreign), lambda: foreign.leads.add(lead)):
