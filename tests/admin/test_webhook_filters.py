@@ -301,6 +301,12 @@ def test_the_inputs_follow_field_and_condition(manager, webhook, field, op, expe
     assert expected in build(manager, webhook, "", (field, op)).content.decode()
 
 
+def test_a_row_remembers_the_field_that_it_is_shown_for(manager, webhook):
+    posted = {"filters": "rows", "filters.0.was": "", "filters.0.field": "owner_id"}
+    response = manager.post(url("filters", webhook.pk), posted)
+    assert 'name="filters.0.was" value="owner_id"' in response.content.decode()
+
+
 def test_conditions_without_a_value_ask_for_none(manager, webhook):
     assert names(build(manager, webhook, "", ("score", "changed"))) == {
         "filters",

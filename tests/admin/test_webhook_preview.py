@@ -189,8 +189,7 @@ def test_nothing_is_stored_and_nothing_sent(manager, webhook, receiver):
     with CaptureQueriesContext(connection) as queries:
         preview(manager, filled(manager, url("change", webhook.pk), url=receiver.url, name="Other"), webhook)
         preview(manager, new(manager, name="Another", generate_secret="on", dialect="leadhub"))
-    written = [query["sql"] for query in queries if not query["sql"].strip().startswith("SELECT")]
-    assert written == []
+    assert [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))] == []
     assert Webhook.objects.values().get() == stored
     assert (Event.objects.count(), Delivery.objects.count()) == (events, deliveries)
     assert receiver.received == []
