@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from leads.admin.display import MISSING, ago, capped, duration, percent, span
+from leads.admin.display import MISSING, ago, at, capped, duration, percent, span
 from webhooks import figures
 from webhooks.admin import reveal
 from webhooks.admin.exchange import Received, Sent, received, sent
@@ -40,6 +40,7 @@ class Health:
     rate: SafeString | str
     waiting: SafeString | str
     failures: SafeString | str
+    last_try: SafeString | str
     last_success: SafeString | str
 
 
@@ -158,6 +159,8 @@ def health(webhook: Webhook) -> Health:
         rate=linked(percent(rate.success, ended), history(webhook)) if ended else MISSING,
         waiting=waiting_link(webhook, standing),
         failures=linked(capped(rate.failure, figures.SAMPLE - 1), history(webhook, "failure")),
+        # In full: who asks the receiver's people for help has to say when.
+        last_try=at(standing.last_try.transmitted_at) if standing.last_try else "Never",
         last_success=last_success(standing),
     )
 
