@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.process import serve
+from leads.events import LEAD_EVENTS
 from tests.program import ROOT
 from webhooks.dialects import DIALECTS
 from webhooks.wire.dialect import Dialect
@@ -41,9 +42,9 @@ def write(dialect: str, times: int) -> list[float]:
 
 
 def _heard(dialect: Dialect) -> Iterator[tuple[Event, str]]:
-    """The first of these events that the system hears of, and as what."""
-    for type_ in ("lead.updated", "lead.status_changed"):
-        event = Event(type_, datetime.now(UTC), "lead", 1842, 7, _lead(), changes=_CHANGES, actor=_ACTOR)
+    """An update if the system hears of it, else what it does hear of; and as what."""
+    for type_ in ("lead.updated", *LEAD_EVENTS):
+        event = Event(type_, datetime.now(UTC), "lead", 1842, 7, _lead(), _CHANGES, _ACTOR, context=_CONTEXT)
         heard_as = dialect.hears(event)
         if heard_as is not None:
             yield event, heard_as
@@ -59,6 +60,7 @@ def _lead() -> dict[str, Any]:
 
 _CHANGES = {"lead_status": ["Conversation", "Meeting Booked"], "score": [0, 45]}
 _ACTOR = {"kind": "user", "id": 3, "name": "Dana Moss"}
+_CONTEXT = {"form": {"id": 4, "name": "Contact us", "fields": {}}}
 
 
 if __name__ == "__main__":
