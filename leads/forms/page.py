@@ -67,7 +67,7 @@ class Trouble:
 
 
 def path_of(form: Form) -> str:
-    return reverse("form", args=[form.uid])
+    return reverse("hosted_form", args=[form.uid])
 
 
 def address_of(form: Form) -> str:

@@ -4,4 +4,4 @@ from django.urls import re_path
 
 from leads.forms.views import form
 
-urlpatterns = [re_path(r"^(?P<uid>[^/]+)/?$", form, name="form")]
+urlpatterns = [re_path(r"^(?P<uid>[^/]+)/?$", form, name="hosted_form")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.core.exceptions import TooManyFieldsSent, ValidationError
@@ -152,16 +152,26 @@ def _refusal(problem: Problem) -> HttpResponse:
     return JsonResponse(body(problem, request_id), status=problem.status_code, headers=headers)
 
 
+# Rule -> what is said to people where the rule's own words are for programs: codes, and the largest numbers there are.
+_PLAIN: Final[Mapping[str, str]] = {
+    "integer": "must be a whole number, such as 3",
+    "choice": "must be one of those on offer",
+    "choices": "must be among those on offer",
+    "yes_no": "must be yes or no",
+}
+
+
 def _in_words(problem: Problem, questions: Sequence[Question]) -> page.Trouble:
     """A problem as visitors read it: by the labels of the form."""
     labels = {question.key: question.label for question in questions}
     errors, others = {}, []
     for fault in problem.faults:
+        message = _PLAIN.get(fault.rule, fault.message)
         if fault.field in labels:
-            errors[fault.field] = f"{labels[fault.field]} {fault.message}."
+            errors[fault.field] = f"{labels[fault.field]} {message}."
         else:
             known = BY_KEY.get(fault.field or "")
-            others.append(f"{known.label if known else fault.field} {fault.message}.")
+            others.append(f"{known.label if known else fault.field} {message}.")
     if not problem.faults:
         others.append(problem.message)
     return page.Trouble(errors, others)

@@ -304,7 +304,7 @@ def test_a_refused_submission_stores_nothing_and_keeps_what_was_typed(told: list
     assert f'<a href="#f-email">{said}</a>' in text
     assert f'id="f-email-error">{said}' in text
     assert 'aria-invalid="true" aria-describedby="f-email-error" autofocus>' in text
-    assert "How many bedrooms? must be a whole number" in text
+    assert "How many bedrooms? must be a whole number, such as 3." in text
     assert text.count("autofocus") == 1
     assert "<title>Not sent: Contact Northgate Homes</title>" in text
     assert not Lead.objects.exists() and not FormSubmission.objects.exists() and told == []
