@@ -1,7 +1,7 @@
 """LeadHub: {"event", "occurred_at", "lead"} with 13 lead fields, and an HMAC of the body in X-LeadHub-Signature.
 
 Source: LeadHub's documentation page "Outbound Webhooks", read 2026-11-21. Where it is silent or contradicts itself, the
-readings LH-A1 to LH-A20 of tests/conformance decide.
+readings LH-A1 to LH-A20 in docs/leadhub.md decide.
 """
 
 from collections.abc import Mapping, Sequence

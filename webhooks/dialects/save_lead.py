@@ -1,7 +1,7 @@
 """save_lead (Tomba): {"data"} with 11 lead fields, whenever a lead is saved.
 
 Source: Tomba's documentation page "Webhooks", read 2026-11-21. Where it is silent or contradicts itself, the readings
-SL-A1 to SL-A14 of tests/conformance decide.
+SL-A1 to SL-A14 in docs/save_lead.md decide.
 """
 
 from collections.abc import Mapping, Sequence
