@@ -117,6 +117,7 @@ def test_a_lead_arrives_fails_and_is_replayed(sign_in):
 def test_a_receiver_elsewhere_gets_what_it_can_verify(demo: Program, sign_in, receiver: Receiver):
     page = sign_in()
     page.goto(f"{WEBHOOKS}add/")
+    page.get_by_text("LeadPro", exact=True).click()
     page.fill("[name=name]", "Elsewhere")
     page.fill("[name=url]", receiver.url)
     page.click("[name=_save]")
