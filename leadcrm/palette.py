@@ -27,6 +27,11 @@ _MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z_-]+")
 WORDS: Mapping[str, Sequence[str]] = {
     "index": ("dashboard", "overview", "start"),
     "leads_lead_changelist": ("contacts", "enquiries", "people", "view leads"),
+    "leads_pipeline_changelist": ("stages", "sales process", "deal stages", "funnel"),
+    "leads_tag_changelist": ("labels", "categories"),
+    "leads_leadlist_changelist": ("segments", "audiences", "contact lists"),
+    "leads_campaign_changelist": ("sequences", "mailings", "outreach"),
+    "leads_customfield_changelist": ("custom properties", "additional fields", "fields", "attributes"),
     "leads_office_changelist": ("branches", "branch"),
     "leads_account_changelist": ("agencies", "tenants", "companies"),
     "webhooks_webhook_changelist": (

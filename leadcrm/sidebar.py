@@ -41,6 +41,11 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
         "CRM",
         (
             Item("Leads", "contacts", "leads_lead_changelist", "leads.view_lead"),
+            Item("Pipelines", "view_kanban", "leads_pipeline_changelist", "leads.view_pipeline"),
+            Item("Tags", "sell", "leads_tag_changelist", "leads.view_tag"),
+            Item("Lists", "list_alt", "leads_leadlist_changelist", "leads.view_leadlist"),
+            Item("Campaigns", "campaign", "leads_campaign_changelist", "leads.view_campaign"),
+            Item("Custom fields", "text_fields", "leads_customfield_changelist", "leads.view_customfield"),
             Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
             Item("Accounts", "domain", "leads_account_changelist", "superuser"),
         ),

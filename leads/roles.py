@@ -15,10 +15,22 @@ AUDITOR = "Auditor"
 
 _ALL = ("view", "add", "change", "delete")
 
+# What an account sets up for its leads.
+_SET_UP = ("pipeline", "tag", "leadlist", "campaign")
+
 LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    STAFF: {"lead": ("view", "add", "change"), "office": ("view",), "form": ("view",)},
+    STAFF: {
+        "lead": ("view", "add", "change"),
+        "message": ("view", "add", "change"),
+        "office": ("view",),
+        "form": ("view",),
+        # Tags come into being by being put on a lead.
+        **dict.fromkeys(_SET_UP, ("view",)),
+    },
     MANAGER: {
         "lead": _ALL,
+        "message": _ALL,
+        **dict.fromkeys((*_SET_UP, "customfield"), _ALL),
         "office": _ALL,
         "form": _ALL,
         "account": ("view",),
@@ -28,6 +40,8 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     AUDITOR: {
         "lead": ("view",),
+        "message": ("view",),
+        **dict.fromkeys((*_SET_UP, "customfield"), ("view",)),
         "office": ("view",),
         "form": ("view",),
         "account": ("view",),

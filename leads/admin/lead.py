@@ -39,6 +39,7 @@ from leads.admin.filters import (
 )
 from leads.admin.lead_actions import NOBODY, LeadActions
 from leads.admin.lead_form import MEASURED, LeadForm, keys_of
+from leads.admin.message import thread
 from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
 from leads.admin.slots import register_history, register_note, register_panel
@@ -145,8 +146,8 @@ class LeadAdmin(LeadActions):
         return clip(str(lead.owner)) if lead.owner else _UNASSIGNED
 
     @display(description="Type")
-    def type_name(self, lead: Lead) -> str | SafeString:
-        return lead.get_type_display() or MISSING
+    def type_name(self, lead: Lead) -> SafeString:
+        return clip(lead.get_type_display() or "")
 
     @display(description="Office")
     def office_name(self, lead: Lead) -> SafeString:
@@ -256,7 +257,8 @@ class LeadAdmin(LeadActions):
 
     def _around(self, request: HttpRequest, lead: Lead) -> dict[str, Any]:
         """What stands beside the form: the tabs above it and the cards of the aside."""
-        panels = slots.panels(request, lead)
+        messages_panel = thread(request, lead)
+        panels = [*([messages_panel] if messages_panel else []), *slots.panels(request, lead)]
         tabs = [panel for panel in panels if panel.place == "tab"]
         items = [{"title": "Details", "link": "", "inline": "general", "has_permission": True}] + [
             {"title": panel.title, "link": "", "inline": panel.slug, "has_permission": True} for panel in tabs

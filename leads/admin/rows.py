@@ -19,7 +19,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
-from unfold.widgets import BASE_INPUT_CLASSES
+from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
 Cells = dict[str, str]
 
@@ -29,11 +29,12 @@ WAS = "was"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input of each row; type is that of the HTML input."""
+    """One input of each row; type is that of the HTML input. With options, (code, label) pairs, it is a select."""
 
     name: str
     label: str
     type: str = "text"
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ class RowsWidget(forms.Widget):
     class Media:
         js = ["leadcrm/rows.js"]
 
-    def __init__(self, columns: tuple[Column, ...], label: str) -> None:
+    def __init__(self, columns: tuple[Column, ...], label: str, *, ordered: bool = False) -> None:
         self.columns = columns
         self.label = label
+        # Rows can be moved up and down.
+        self.ordered = ordered
         super().__init__()
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Cells]:
@@ -80,7 +83,7 @@ class RowsWidget(forms.Widget):
     def get_context(self, name: str, value: list[Cells] | None, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         disabled = context["widget"]["attrs"].get("disabled", False)
-        rows = [row for row in value or [] if not _blank(row)]
+        rows = [row for row in value or [] if not self.blank(row)]
         shown = rows if disabled else [*rows, {}]
         context |= {
             "columns": self.columns,
@@ -88,10 +91,17 @@ class RowsWidget(forms.Widget):
             "spare": self._inputs(name, {}),
             "name": name,
             "label": self.label,
+            "ordered": self.ordered,
             "disabled": disabled,
             "classes": " ".join(BASE_INPUT_CLASSES),
+            "select_classes": " ".join(SELECT_CLASSES),
         }
         return context
+
+    def blank(self, row: Mapping[str, str]) -> bool:
+        """Nothing is typed in it; a select of a row always has something."""
+        typed = [column.name for column in self.columns if not column.options]
+        return not any(row.get(name, "").strip() for name in typed)
 
     def _inputs(self, name: str, row: Mapping[str, str]) -> dict[str, Any]:
         return {
@@ -107,15 +117,16 @@ class RowsWidget(forms.Widget):
 class RowsField(forms.Field):
     """Its value is the list of rows as typed; `build` makes the stored value of them."""
 
-    def __init__(self, codec: Codec, label: str, **options: Any) -> None:
+    def __init__(self, codec: Codec, label: str, *, ordered: bool = False, **options: Any) -> None:
         self.codec = codec
-        super().__init__(widget=RowsWidget(codec.columns, label), label=label, required=False, **options)
+        widget = RowsWidget(codec.columns, label, ordered=ordered)
+        super().__init__(widget=widget, label=label, required=False, **options)
 
     def rows(self, stored: Any) -> list[Cells]:
         return [self.codec.cells(item) | {WAS: str(number)} for number, item in enumerate(self.codec.items(stored))]
 
     def to_python(self, value: list[Cells] | None) -> list[Cells]:
-        return [row for row in value or [] if not _blank(row)]
+        return [row for row in value or [] if not self.widget.blank(row)]  # type: ignore[union-attr]
 
     def has_changed(self, initial: list[Cells] | None, data: list[Cells] | None) -> bool:
         return not self.disabled and [_plain(row) for row in self.to_python(initial)] != [
@@ -136,10 +147,6 @@ class RowsField(forms.Field):
 def _plain(row: Mapping[str, str]) -> Cells:
     """As a browser gives it back: inputs of one line know no line breaks."""
     return {name: text.replace("\r", "").replace("\n", "") for name, text in row.items() if name != WAS}
-
-
-def _blank(row: Mapping[str, str]) -> bool:
-    return not any(text.strip() for name, text in row.items() if name != WAS)
 
 
 # --- appointment_availability: {"hours": ["2021-04-22T10:00:00.000Z", ...], ...} -------------------------------------

@@ -2,9 +2,20 @@
 
 from django.contrib import admin
 
-from leads.admin import account, apikey, lead, office, people, role
+from leads.admin import account, apikey, custom_field, label, lead, message, office, people, pipeline, role
 
-__all__ = ["account", "apikey", "lead", "office", "people", "role"]
+__all__ = [
+    "account",
+    "apikey",
+    "custom_field",
+    "label",
+    "lead",
+    "message",
+    "office",
+    "people",
+    "pipeline",
+    "role",
+]
 
 # The queue's own tables: rows that only its worker understands, and may be run from. Webhook History is their screen.
 for model in list(admin.site._registry):

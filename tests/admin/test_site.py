@@ -21,6 +21,11 @@ pytestmark = pytest.mark.django_db
 ALL = {
     "Home",
     "Leads",
+    "Pipelines",
+    "Tags",
+    "Lists",
+    "Campaigns",
+    "Custom fields",
     "Offices",
     "Accounts",
     "Webhooks",
@@ -31,7 +36,16 @@ ALL = {
     "Roles",
 }
 BY_ROLE = {
-    roles.STAFF: {"Home", "Leads", "Offices", "Webhook History"},
+    roles.STAFF: {
+        "Home",
+        "Leads",
+        "Pipelines",
+        "Tags",
+        "Lists",
+        "Campaigns",
+        "Offices",
+        "Webhook History",
+    },
     roles.MANAGER: ALL - {"Accounts", "Roles"},
     roles.AUDITOR: ALL - {"Accounts", "Roles", "Test inbox"},
     "": {"Home"},
