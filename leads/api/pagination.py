@@ -1,7 +1,7 @@
 """Pages that neither skip nor repeat a row while others are added: a cursor names the row that the page starts beyond.
 
-A cursor is the direction and the place, such as after-1763716445123456-81: the page after the row with that time of
-creation (microseconds since 1970) and that id. What has no time of creation has the id alone.
+A cursor is the direction and the place, such as after-1763716445123456-81: the page after the row with that time
+(microseconds since 1970) and that id. What is not sorted by a time has the id alone.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ class Page:
     previous: str | None
 
 
-def page(queryset: QuerySet[Any], columns: Sequence[str], request: Request) -> Page:
-    """One page of the rows, the greatest first by these columns: ("created_at", "id") or ("id",)."""
+def page(queryset: QuerySet[Any], columns: Sequence[str], request: Request, *, oldest_first: bool = False) -> Page:
+    """One page of the rows, the greatest first by these columns: (a date and time, "id") or ("id",)."""
     limit = _limit(request.query_params.get("limit"))
     cursor = request.query_params.get("cursor")
     backwards, place = (False, None) if cursor is None else _read(cursor, columns)
+    rising = backwards != oldest_first
     if place is not None:
-        queryset = queryset.filter(_beyond(columns, place, "gt" if backwards else "lt"))
-    ordered = queryset.order_by(*(column if backwards else f"-{column}" for column in columns))
+        queryset = queryset.filter(_beyond(columns, place, "gt" if rising else "lt"))
+    ordered = queryset.order_by(*(column if rising else f"-{column}" for column in columns))
     found = list(ordered[: limit + 1])
     more, rows = len(found) > limit, found[:limit]
     if backwards:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -18,6 +19,21 @@ class Need:
 
     scope: str
     permission: str
+
+
+READING: Final = ("GET",)
+# Of the list of a kind of records, and of each of them.
+MANY: Final = ("GET", "POST")
+ONE: Final = ("GET", "PATCH", "DELETE")
+
+_VERBS: Final = {"GET": "view", "POST": "add", "PATCH": "change", "DELETE": "delete"}
+
+
+def needs(model: str, reading: str, writing: str, methods: Sequence[str]) -> Mapping[str, Need]:
+    """The usual needs of records: a scope to read and one to write, and Django's permission for each method."""
+    return {
+        method: Need(reading if method == "GET" else writing, f"leads.{_VERBS[method]}_{model}") for method in methods
+    }
 
 
 class KeyMay(BasePermission):

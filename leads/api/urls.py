@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from django.urls import re_path
 
+from leads.api.campaigns import Campaigns, OneCampaign
+from leads.api.custom_fields import CustomFields, OneCustomField
 from leads.api.leads import Leads, OneLead, Refer
+from leads.api.lists import Lists, OneList
+from leads.api.messages import Messages, OneMessage
 from leads.api.offices import Offices, OneOffice
+from leads.api.pipelines import OnePipeline, Pipelines
+from leads.api.tags import OneTag, Tags
+from leads.api.users import OneUser, Users
 
 urlpatterns = [
     re_path(r"^leads/?$", Leads.as_view(), name="leads"),
     re_path(r"^leads/(?P<pk>[^/]+)/refer/?$", Refer.as_view(), name="refer"),
+    re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/?$", Messages.as_view(), name="messages"),
+    re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/(?P<pk>[^/]+)/?$", OneMessage.as_view(), name="message"),
     re_path(r"^leads/(?P<pk>[^/]+)/?$", OneLead.as_view(), name="lead"),
     re_path(r"^offices/?$", Offices.as_view(), name="offices"),
     re_path(r"^offices/(?P<pk>[^/]+)/?$", OneOffice.as_view(), name="office"),
+    re_path(r"^pipelines/?$", Pipelines.as_view(), name="pipelines"),
+    re_path(r"^pipelines/(?P<pk>[^/]+)/?$", OnePipeline.as_view(), name="pipeline"),
+    re_path(r"^tags/?$", Tags.as_view(), name="tags"),
+    re_path(r"^tags/(?P<pk>[^/]+)/?$", OneTag.as_view(), name="tag"),
+    re_path(r"^lists/?$", Lists.as_view(), name="lists"),
+    re_path(r"^lists/(?P<pk>[^/]+)/?$", OneList.as_view(), name="list"),
+    re_path(r"^campaigns/?$", Campaigns.as_view(), name="campaigns"),
+    re_path(r"^campaigns/(?P<pk>[^/]+)/?$", OneCampaign.as_view(), name="campaign"),
+    re_path(r"^custom-fields/?$", CustomFields.as_view(), name="custom_fields"),
+    re_path(r"^custom-fields/(?P<pk>[^/]+)/?$", OneCustomField.as_view(), name="custom_field"),
+    re_path(r"^users/?$", Users.as_view(), name="users"),
+    re_path(r"^users/(?P<pk>[^/]+)/?$", OneUser.as_view(), name="user"),
 ]

@@ -24,6 +24,12 @@ class Scope(models.TextChoices):
     LEADS_WRITE = "leads:write", "Create, change and delete leads"
     OFFICES_READ = "offices:read", "Read offices"
     OFFICES_WRITE = "offices:write", "Create, change and delete offices"
+    SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns and custom fields"
+    SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns and custom fields"
+    USERS_READ = "users:read", "Read the people that leads can be given to"
+
+
+_SETUP = ("pipeline", "tag", "leadlist", "campaign", "customfield")
 
 
 # What the maker must be allowed, and stay allowed, for a key to carry the scope.
@@ -32,6 +38,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.LEADS_WRITE: ("leads.add_lead", "leads.change_lead", "leads.delete_lead"),
     Scope.OFFICES_READ: ("leads.view_office",),
     Scope.OFFICES_WRITE: ("leads.add_office", "leads.change_office", "leads.delete_office"),
+    Scope.SETUP_READ: tuple(f"leads.view_{model}" for model in _SETUP),
+    Scope.SETUP_WRITE: tuple(f"leads.{verb}_{model}" for model in _SETUP for verb in ("add", "change", "delete")),
+    Scope.USERS_READ: ("leads.view_user",),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -63,6 +64,21 @@ class Pipeline(SetUp):
             )
         return super().delete(*args, **kwargs)
 
+    def put_stages(self, stages: Sequence[Stage]) -> None:
+        """Have these stages, in this order, and no others. Raises ProtectedError where a lead stands in another one."""
+        stored = {stage.pk: stage for stage in Stage.objects.filter(pipeline=self)}
+        with unit():
+            for pk in stored.keys() - {stage.pk for stage in stages}:
+                stored[pk].delete()
+            for stage in stages:
+                if stage.pk is not None and stage.name != stored[stage.pk].name:
+                    # Two may change names with each other: neither is in the way of the other.
+                    Stage.objects.filter(pk=stage.pk).update(name=f"\x7f{stage.pk}")
+            for position, stage in enumerate(stages):
+                stage.pipeline, stage.position = self, position
+                if stage.pk is None or _told(stage) != _told(stored[stage.pk]):
+                    stage.save()
+
     @classmethod
     def make_default(cls, account: Account, using: str) -> Pipeline:
         """The account's first pipeline, with a stage for each code."""
@@ -103,3 +119,7 @@ class Stage(SetUp):
         with unit(using, savepoint=False):
             super().save(*args, using=using, **kwargs)
             self.leads.using(using).exclude(stage=self.code).update(stage=self.code)
+
+
+def _told(stage: Stage) -> tuple[Any, ...]:
+    return stage.name, stage.position, stage.code, stage.outcome

@@ -5,14 +5,23 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from leads import roles
 from leads.api.urls import urlpatterns
-from leads.models import User
+from leads.models import Account, Campaign, CustomField, Lead, LeadList, Message, Office, Tag, User
 from leads.models.apikey import Scope
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
 
 OK, CREATED, GONE, UNKNOWN, FORBIDDEN, MISSING = 200, 201, 204, 401, 403, 404
 
-# Address, method -> what it takes: the scope, and whether the request changes something.
+SET_UP = {
+    "pipelines": "pipeline",
+    "tags": "tag",
+    "lists": "list",
+    "campaigns": "campaign",
+    "custom_fields": "custom_field",
+}
+
+# Address, method -> the scope that it takes.
 ENDPOINTS = {
     ("leads", "GET"): Scope.LEADS_READ,
     ("leads", "POST"): Scope.LEADS_WRITE,
@@ -25,29 +34,45 @@ ENDPOINTS = {
     ("office", "GET"): Scope.OFFICES_READ,
     ("office", "PATCH"): Scope.OFFICES_WRITE,
     ("office", "DELETE"): Scope.OFFICES_WRITE,
+    ("messages", "GET"): Scope.LEADS_READ,
+    ("messages", "POST"): Scope.LEADS_WRITE,
+    ("message", "GET"): Scope.LEADS_READ,
+    ("message", "PATCH"): Scope.LEADS_WRITE,
+    ("message", "DELETE"): Scope.LEADS_WRITE,
+    **{
+        endpoint: scope
+        for many, one in SET_UP.items()
+        for endpoint, scope in {
+            (many, "GET"): Scope.SETUP_READ,
+            (many, "POST"): Scope.SETUP_WRITE,
+            (one, "GET"): Scope.SETUP_READ,
+            (one, "PATCH"): Scope.SETUP_WRITE,
+            (one, "DELETE"): Scope.SETUP_WRITE,
+        }.items()
+    },
+    ("users", "GET"): Scope.USERS_READ,
+    ("user", "GET"): Scope.USERS_READ,
 }
 EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 
 # What each principal gets, by endpoint: within their reach, and beyond it.
-MAY_ALL = {
-    ("leads", "GET"): OK,
-    ("leads", "POST"): CREATED,
-    ("lead", "GET"): OK,
-    ("lead", "PATCH"): OK,
-    ("lead", "DELETE"): GONE,
-    ("refer", "POST"): OK,
-    ("offices", "GET"): OK,
-    ("offices", "POST"): CREATED,
-    ("office", "GET"): OK,
-    ("office", "PATCH"): OK,
-    ("office", "DELETE"): GONE,
-}
-STAFF = MAY_ALL | {
-    ("lead", "DELETE"): FORBIDDEN,
-    ("offices", "POST"): FORBIDDEN,
-    ("office", "PATCH"): FORBIDDEN,
-    ("office", "DELETE"): FORBIDDEN,
-}
+_DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
+MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {("refer", "POST"): OK}
+STAFF = MAY_ALL | dict.fromkeys(
+    [
+        ("lead", "DELETE"),
+        ("message", "DELETE"),
+        ("offices", "POST"),
+        ("office", "PATCH"),
+        ("office", "DELETE"),
+        *(endpoint for endpoint, scope in ENDPOINTS.items() if scope == Scope.SETUP_WRITE),
+        ("custom_fields", "GET"),
+        ("custom_field", "GET"),
+        ("users", "GET"),
+        ("user", "GET"),
+    ],
+    FORBIDDEN,
+)
 READER = {endpoint: OK if endpoint[1] == "GET" else FORBIDDEN for endpoint in MAY_ALL}
 MAY = {
     "nobody": dict.fromkeys(MAY_ALL, UNKNOWN),
@@ -58,15 +83,59 @@ MAY = {
 }
 
 
-def call(client: KeyClient, name: str, method: str, world: World, lead: int, office: int):
-    path, body = {
-        "leads": ("/api/v1/leads", VENDOR | {"office_id": world.a.pk}),
-        "lead": (f"/api/v1/leads/{lead}", {"title": "Dr"}),
-        "refer": (f"/api/v1/leads/{lead}/refer", {"office_id": world.b.pk}),
-        "offices": ("/api/v1/offices", {"name": "Whitby"}),
-        "office": (f"/api/v1/offices/{office}", {"name": "Whitby"}),
-    }[name]
-    return client.send(method, path, body if method in ("POST", "PATCH") else None)
+PATHS = {
+    "leads": "leads",
+    "lead": "leads/{lead}",
+    "refer": "leads/{lead}/refer",
+    "messages": "leads/{lead}/messages",
+    "message": "leads/{lead}/messages/{message}",
+    **{
+        name: path
+        for many, one in {"offices": "office", **SET_UP, "users": "user"}.items()
+        for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
+    },
+    "custom_fields": "custom-fields",
+    "custom_field": "custom-fields/{custom_field}",
+}
+NAMED = {"name": "Whitby"}
+BODIES = {
+    "lead": {"title": "Dr"},
+    "messages": {"type": "inbound", "body": "Hello"},
+    "message": {"body": "Hello again"},
+    "pipelines": NAMED | {"stages": [{"name": "New", "code": "NEW"}]},
+    "custom_fields": {"key": "size", "label": "Size"},
+    "custom_field": {"label": "Size"},
+}
+
+Ids = dict[str, int]
+
+
+def ids(lead: Lead, office: Office) -> Ids:
+    """The id of a record of each kind: of this lead, this office, and the lead's account."""
+    account: Account = lead.account
+    return {
+        "lead": lead.pk,
+        "office": office.pk,
+        "message": Message.objects.create(lead=lead, type="inbound", body="Hello").pk,
+        "pipeline": account.pipelines.get(name="Lettings").pk,
+        "tag": Tag.objects.create(account=account, name="vip").pk,
+        "list": LeadList.objects.get(account=account).pk,
+        "campaign": Campaign.objects.get(account=account, name="Spring").pk,
+        "custom_field": CustomField.objects.get(account=account, key="budget").pk,
+        "user": member(f"colleague of {account}", account, roles.STAFF).pk,
+    }
+
+
+NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user"), 10**9)
+
+
+def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
+    bodies = BODIES | {
+        "leads": VENDOR | {"office_id": world.a.pk},
+        "refer": {"office_id": world.b.pk},
+    }
+    body = bodies.get(name, NAMED) if method in ("POST", "PATCH") else None
+    return client.send(method, f"/api/v1/{PATHS[name].format(**at)}", body)
 
 
 def test_the_matrix_lists_every_method_of_every_address():
@@ -85,26 +154,39 @@ def test_the_matrix_lists_every_method_of_every_address():
         }
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint[1]} {endpoint[0]}")
+def endpoints(name: str) -> list[tuple[str, str]]:
+    """Those of one address; the one that deletes comes last."""
+    return [endpoint for endpoint in ENDPOINTS if endpoint[0] == name]
+
+
+@pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("who", MAY)
-def test_within_reach(world: World, who: str, endpoint: tuple[str, str]):
-    world.lead_a.delete() if endpoint == ("office", "DELETE") else None
-    lead = world.lead_a.pk if endpoint[0] in ("lead", "refer") else 0
-    response = call(world.client(who), *endpoint, world, lead, world.a.pk)
-    assert response.status_code == MAY[who][endpoint], response.content
+def test_within_reach(world: World, who: str, name: str):
+    at = ids(world.lead_a, world.a)
+    for endpoint in endpoints(name):
+        world.lead_a.delete() if endpoint == ("office", "DELETE") else None
+        response = call(world.client(who), *endpoint, world, at)
+        assert response.status_code == MAY[who][endpoint], (endpoint, response.content)
 
 
-ONE = [endpoint for endpoint in ENDPOINTS if endpoint[0] in ("lead", "refer", "office")]
-
-
-@pytest.mark.parametrize("endpoint", ONE, ids=lambda endpoint: f"{endpoint[1]} {endpoint[0]}")
+@pytest.mark.parametrize("name", [name for name, path in PATHS.items() if "{" in path])
 @pytest.mark.parametrize("who", ["staff a", "manager", "auditor", "superuser", "stranger"])
-def test_beyond_reach_is_exactly_as_missing(world: World, who: str, endpoint: tuple[str, str]):
+def test_beyond_reach_is_exactly_as_missing(world: World, who: str, name: str):
     """Another office's record for staff, another account's for the others. Without the right: 403 whatever the id."""
-    client = world.client(who)
-    lead, office = (world.lead_b, world.b) if who in ("staff a", "stranger") else (world.strange_lead, world.strange)
-    beyond = call(client, *endpoint, world, lead.pk, office.pk)
-    none = call(client, *endpoint, world, 10**9, 10**9)
+    at = ids(world.strange_lead, world.strange)
+    if who == "stranger":
+        at = ids(world.lead_b, world.b)
+    elif who == "staff a":
+        # What is set up is the whole account's.
+        message = world.lead_b.messages.create(type="inbound", body="Hello")
+        at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk}
+    for endpoint in endpoints(name):
+        check_as_missing(world, who, endpoint, at)
+
+
+def check_as_missing(world: World, who: str, endpoint: tuple[str, str], at: Ids) -> None:
+    beyond = call(world.client(who), *endpoint, world, at)
+    none = call(world.client(who), *endpoint, world, NOWHERE)
     allowed = MAY.get(who, MAY_ALL)[endpoint] != FORBIDDEN
     for response in (beyond, none):
         check_shape(response, MISSING if allowed else FORBIDDEN, "not_found" if allowed else "forbidden")
@@ -121,6 +203,13 @@ def test_beyond_reach_is_exactly_as_missing(world: World, who: str, endpoint: tu
     assert strip[0] == strip[1]
 
 
+def test_a_message_of_another_lead_is_as_missing(world: World):
+    at = ids(world.lead_a, world.a) | {"lead": world.lead_b.pk}
+    for endpoint in endpoints("message"):
+        body = check_shape(call(world.client("manager"), *endpoint, world, at), MISSING, "not_found")
+        assert body["message"] == "There is no such message."
+
+
 def test_a_lead_without_an_office_is_for_those_who_see_the_whole_account(world: World):
     path = f"/api/v1/leads/{world.lead_free.pk}"
     seen = {who: world.client(who).get(path).status_code for who in ("staff a", "manager", "auditor", "superuser")}
@@ -131,6 +220,13 @@ def test_lists_hold_what_the_key_reaches(world: World):
     def seen(who: str, noun: str) -> set[int]:
         return {row["id"] for row in world.client(who).get(f"/api/v1/{noun}").json()["data"]}
 
+    near, far = ids(world.lead_a, world.a), ids(world.strange_lead, world.strange)
+    for many, one in SET_UP.items():
+        for who in ("manager", "auditor", "superuser"):
+            assert near[one] in seen(who, PATHS[many]) and far[one] not in seen(who, PATHS[many])
+    people = {near["user"], *(world.client(who).key.user_id for who in ("manager", "staff a", "auditor"))}
+    assert seen("manager", "users") == people and seen("superuser", "users") == people
+    assert seen("manager", f"leads/{world.lead_a.pk}/messages") == {near["message"]}
     everything = {world.lead_a.pk, world.lead_b.pk, world.lead_free.pk}
     assert seen("staff a", "leads") == {world.lead_a.pk}
     assert seen("staff of both", "leads") == {world.lead_a.pk, world.lead_b.pk}
@@ -140,20 +236,21 @@ def test_lists_hold_what_the_key_reaches(world: World):
     assert seen("manager", "offices") == {world.a.pk, world.b.pk}
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint[1]} {endpoint[0]}")
-def test_each_method_takes_its_scope(world: World, endpoint: tuple[str, str]):
+@pytest.mark.parametrize("name", PATHS)
+def test_each_method_takes_its_scope(world: World, name: str):
     user = world.client("manager").key.user
-    lacking = key_of(user, world.account, [scope for scope in ALL_SCOPES if scope != ENDPOINTS[endpoint]])
-    body = check_shape(call(lacking, *endpoint, world, world.lead_a.pk, world.a.pk), FORBIDDEN, "forbidden")
-    assert ENDPOINTS[endpoint] in body["message"]
-    world.lead_a.delete() if endpoint == ("office", "DELETE") else None
-    having = key_of(user, world.account, [ENDPOINTS[endpoint]])
-    assert call(having, *endpoint, world, world.lead_a.pk, world.a.pk).status_code == MAY_ALL[endpoint]
+    at = ids(world.lead_a, world.a)
+    for endpoint in endpoints(name):
+        lacking = key_of(user, world.account, [scope for scope in ALL_SCOPES if scope != ENDPOINTS[endpoint]])
+        body = check_shape(call(lacking, *endpoint, world, at), FORBIDDEN, "forbidden")
+        assert ENDPOINTS[endpoint] in body["message"]
+        world.lead_a.delete() if endpoint == ("office", "DELETE") else None
+        having = key_of(user, world.account, [ENDPOINTS[endpoint]])
+        assert call(having, *endpoint, world, at).status_code == MAY_ALL[endpoint]
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint[1]} {endpoint[0]}")
 @pytest.mark.parametrize("why", ["revoked", "expired", "deactivated", "deleted", "made up"])
-def test_bad_keys_are_unknown_everywhere(world: World, endpoint: tuple[str, str], why: str):
+def test_bad_keys_are_unknown_everywhere(world: World, why: str):
     client = world.client("manager")
     match why:
         case "revoked":
@@ -168,20 +265,22 @@ def test_bad_keys_are_unknown_everywhere(world: World, endpoint: tuple[str, str]
             client.key.delete()
         case "made up":
             client.credentials(HTTP_AUTHORIZATION="Bearer lck_madeup")
-    response = call(client, *endpoint, world, world.lead_a.pk, world.a.pk)
-    body = check_shape(response, UNKNOWN, "unauthenticated")
-    assert body["message"] == "This API key is unknown, revoked or expired."
-    assert response["WWW-Authenticate"] == 'Bearer realm="leadcrm"'
+    for endpoint in ENDPOINTS:
+        response = call(client, *endpoint, world, NOWHERE)
+        body = check_shape(response, UNKNOWN, "unauthenticated")
+        assert body["message"] == "This API key is unknown, revoked or expired."
+        assert response["WWW-Authenticate"] == 'Bearer realm="leadcrm"'
 
 
-@pytest.mark.parametrize("path", ["leads", "leads/{lead}", "leads/{lead}/refer", "offices", "offices/{office}"])
-@pytest.mark.parametrize("method", EVERYWHERE_ELSE)
-def test_other_methods_are_405(world: World, path: str, method: str):
-    path = f"/api/v1/{path.format(lead=world.lead_a.pk, office=world.a.pk)}"
-    response = world.client("manager").generic(method, path, b"{}", content_type="application/json")
-    check_shape(response, 405, "method_not_allowed")
-    assert "PUT" not in response["Allow"] and response["Allow"]
-    check_shape(world.client("nobody").generic(method, path), 401, "unauthenticated")
+@pytest.mark.parametrize("name", PATHS)
+def test_other_methods_are_405(world: World, name: str):
+    path = f"/api/v1/{PATHS[name].format(**ids(world.lead_a, world.a))}"
+    served = {method for _, method in endpoints(name)}
+    for method in {"POST", "PATCH", "DELETE", *EVERYWHERE_ELSE} - served:
+        response = world.client("manager").generic(method, path, b"{}", content_type="application/json")
+        check_shape(response, 405, "method_not_allowed")
+        assert set(response["Allow"].split(", ")) - {"HEAD"} == served
+        check_shape(world.client("nobody").generic(method, path), 401, "unauthenticated")
 
 
 def test_a_key_loses_what_its_maker_loses(world: World):
