@@ -1,0 +1,209 @@
+"""The public surface as a row of LeadEngine's table uses it: the sample's lead, its thread, and a receiver by https."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import certifi
+from django.utils.dateparse import parse_datetime
+
+from leads.models import Campaign, CustomField, Lead, LeadList, Message
+from tests.admin.page import Page
+from tests.conformance.world import SALE, World
+from tests.program import Program
+from tests.receiver import Receiver
+from webhooks.outbound import deliver
+
+WORKSPACE = "My Default Workspace"
+CAMPAIGN = "My Super Performing Campaign"
+US = {"name": "LeadEngineUser", "address": "user@leadengine.ai"}
+THEM = {"name": "Elon Musk", "address": "elon@x.com"}
+
+# The sample's own values of its lead, in the API's names.
+ELON: dict[str, Any] = SALE | {
+    "first_name": "Elon",
+    "last_name": "Musk",
+    "email": "elon@gmail.com",
+    "business_email": "elon@x.com",
+    "tags": ["Prospect", "Cars", "Space"],
+    "created_date": "2024-12-02T14:05:38Z",
+    "campaigns": [CAMPAIGN, "Newsletter"],
+    "email_provider": "Gmail",
+    "custom_fields": {"my_custom_number_field": 1},
+}
+FIRST: dict[str, Any] = {
+    "type": "outbound",
+    "subject": "First message subject",
+    "body": "Full body of the first threaded message.",
+    "from": US,
+    "to": THEM,
+    "date": "2025-05-06T08:58:10Z",
+    "angle": "Autogrow",
+    "framework": "Problem, Solution, Proof, CTA",
+    "test": "a",
+    "tone": "Informal",
+    "campaign_step": 1,
+    "word_limit": 225,
+}
+REPLY: dict[str, Any] = {
+    "type": "inbound",
+    "subject": "Re: First message subject",
+    "body": "Full body of the message response",
+    "from": THEM,
+    "to": US,
+    "date": "2025-05-06T08:59:17Z",
+}
+# To the lead, and so outbound, as the sample has it (LE-A9).
+AUTO_REPLY: dict[str, Any] = {
+    "type": "outbound",
+    "subject": "Out of office",
+    "body": "Autoreply message body",
+    "from": US,
+    "to": THEM,
+    "date": "2025-05-06T08:59:22Z",
+}
+
+Filter = tuple[str, str, list[str]]
+
+
+@dataclass
+class Engine(World):
+    """An account with a LeadEngine webhook that staff made in the admin's form."""
+
+    shown: dict[str, list[str]] = field(default_factory=dict)
+    """The webhook's form as it was first looked at for its filters."""
+
+    @classmethod
+    def new(cls, receiver: Receiver, program: Callable[[], Program]) -> Engine:
+        world = cls.build(receiver, program, dialect="leadengine")
+        assert isinstance(world, Engine)
+        world.account.name = WORKSPACE
+        world.account.save()
+        world.add_webhook(name="LeadEngine production", generate_secret="on")
+        return world
+
+    # What the account has
+
+    def campaign(self, name: str) -> int:
+        return Campaign.objects.create(account=self.account, name=name).pk
+
+    def list_(self, name: str) -> int:
+        return LeadList.objects.create(account=self.account, name=name).pk
+
+    def define(self, key: str, kind: str, *choices: str, required: bool = False) -> None:
+        CustomField.objects.create(
+            account=self.account,
+            key=key,
+            label=key.replace("_", " ").capitalize(),
+            kind=kind,
+            choices=list(choices),
+            required=required,
+        )
+
+    def elon(self, **changes: Any) -> int:
+        """The sample's lead, with its campaigns and its custom field."""
+        for name in (CAMPAIGN, "Newsletter"):
+            self.campaign(name)
+        self.define("my_custom_number_field", "number")
+        return self.created(ELON | changes)["id"]
+
+    def message(self, pk: int, values: dict[str, Any], campaign: str | None = None) -> None:
+        parts = {key: value for key, value in values.items() if key not in ("from", "to", "date")}
+        Message.objects.create(
+            lead=Lead.objects.get(pk=pk),
+            from_name=values["from"]["name"],
+            from_address=values["from"]["address"],
+            to_name=values["to"]["name"],
+            to_address=values["to"]["address"],
+            date=parse_datetime(values["date"]),
+            campaign=Campaign.objects.get(name=campaign) if campaign else None,
+            **parts,
+        )
+
+    # What arrives
+
+    def heard(self) -> list[dict[str, Any]]:
+        """The bodies that arrive now, and did not before."""
+        before = len(self.receiver.received)
+        return [json.loads(request.body) for request in self.deliver()[before:]]
+
+    def moved(self, pk: int, status: str, **values: Any) -> dict[str, Any]:
+        """Change the lead status, and these values with it, by one request; the body that is sent for it."""
+        self.patched(pk, {"lead_status": status, **values})
+        (body,) = self.heard()
+        return body
+
+    def refused_patch(self, pk: int, field: str, rule: str, value: Any) -> None:
+        """A PATCH of this value is a 400 that names field and rule, and stores nothing."""
+        before = Lead.objects.values_list("version", flat=True).get(pk=pk)
+        self.refused(field, rule, self.call("PATCH", f"leads/{pk}/", {field.partition(".")[0]: value}))
+        assert Lead.objects.values_list("version", flat=True).get(pk=pk) == before
+
+    # Filters
+
+    def filter(self, *conditions: Filter) -> Any:
+        """The response to the webhook's form, sent with these filters instead of those that it has."""
+        name = "webhooks_webhook_change"
+        if not self.shown:
+            self.shown = Page(self.admin(name, self.webhook.pk)).form("webhook_form")
+        given = {key: value for key, value in self.shown.items() if not key.startswith("filters.")}
+        for number, (key, op, values) in enumerate(conditions):
+            given |= {f"filters.{number}.field": key, f"filters.{number}.op": op, f"filters.{number}.value": values}
+        return self.admin(name, self.webhook.pk, data=given)
+
+    def heard_of(self, *conditions: Filter) -> set[str]:
+        """The names of the leads whose changes of status are heard through these filters."""
+        response = self.filter(*conditions)
+        assert response.status_code == 302, response.context["adminform"].form.errors
+        for lead in self.call("GET", "leads/").data["data"]:
+            status = "Needs Info" if lead["lead_status"] == "Conversation" else "Conversation"
+            self.patched(lead["id"], {"lead_status": status})
+        return {body["lead_name"] for body in self.heard()}
+
+    # By https
+
+    @contextmanager
+    def by_https(self) -> Iterator[Receiver]:
+        """The webhook calls a receiver with a certificate that the machine trusts."""
+        with TemporaryDirectory() as folder, SecureReceiver(Path(folder)) as receiver:
+            with patch.object(certifi, "where", return_value=str(receiver.certificate)):
+                deliver.door.cache_clear()
+                assert self.change_errors(url=receiver.url) == {}
+                yield receiver
+            deliver.door.cache_clear()
+
+
+class SecureReceiver(Receiver):
+    """The same behind TLS, with a certificate of its own for 127.0.0.1."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.url = f"https://{self.authority}/hook"
+        self.certificate = folder / "certificate.pem"
+        key = folder / "key.pem"
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+            " -subj /CN=receiver -addext subjectAltName=IP:127.0.0.1"
+        )
+        files = ["-keyout", str(key), "-out", str(self.certificate)]
+        subprocess.run([*command.split(), *files], capture_output=True, check=True)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(self.certificate, key)
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            secured = self._context.wrap_socket(connection, server_side=True)
+        except OSError:
+            connection.close()
+            return
+        super()._serve(secured)
