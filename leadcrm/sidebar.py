@@ -47,6 +47,7 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
             Item("Campaigns", "campaign", "leads_campaign_changelist", "leads.view_campaign"),
             Item("Custom fields", "text_fields", "leads_customfield_changelist", "leads.view_customfield"),
             Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
+            Item("Forms", "dynamic_form", "leads_form_changelist", "leads.view_form"),
             Item("Accounts", "domain", "leads_account_changelist", "superuser"),
         ),
     ),

@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 
-from leads.admin import account, apikey, custom_field, label, lead, message, office, people, pipeline, role
+from leads.admin import account, apikey, custom_field, form, label, lead, message, office, people, pipeline, role
 
 __all__ = [
     "account",
     "apikey",
     "custom_field",
+    "form",
     "label",
     "lead",
     "message",

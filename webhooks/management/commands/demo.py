@@ -14,13 +14,27 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from leads.changes import acting, unit
-from leads.models import Account, Lead, Message, User
+from leads.models import Account, Form, Lead, Message, User
 from leads.signals import Actor
 from webhooks.dialects import DIALECTS
 from webhooks.inbox.address import address
 from webhooks.models import Webhook
 
 PRACTICE = "LeadPro practice"
+
+# Of the form: key, label, required.
+VALUATION_FIELDS = (
+    ("full_name", "Your name", True),
+    ("email", "E-mail", True),
+    ("phone", "Phone", True),
+    ("type", "Kind of enquiry", True),
+    ("address", "Address of the property", True),
+    ("postcode", "Postcode", True),
+    ("property_type", "What kind of home is it?", False),
+    ("property_bedrooms", "Bedrooms", False),
+    ("message", "Anything we ought to know?", False),
+    ("gdpr_checkbox", "You may send me news about the market", False),
+)
 
 
 class Command(BaseCommand):
@@ -41,6 +55,7 @@ class Command(BaseCommand):
             self._bring_up_to_date()
             for account in Account.objects.all():
                 self._add_webhook(account)
+            self._add_form()
             self._save_leads()
 
     def _follow_address(self) -> None:
@@ -72,6 +87,19 @@ class Command(BaseCommand):
         )
         webhook.url = address(webhook)
         webhook.save()
+
+    def _add_form(self) -> None:
+        """An open form of the first account, at an address that no other installation has."""
+        account = Account.objects.order_by("pk")[0]
+        form = Form.objects.create(
+            account=account,
+            name="Valuation request",
+            title="What is your home worth?",
+            fields=[{"key": key, "label": label, "required": required} for key, label, required in VALUATION_FIELDS],
+            office=account.offices.order_by("pk").first(),
+            thank_you="Thank you. One of us calls you within a working day to find a time for the valuation.",
+        )
+        form.lists.set(account.leadlists.filter(name="Newsletter"))
 
     def _save_leads(self) -> None:
         """A few changes by people of the demo, so that the history is not empty."""
