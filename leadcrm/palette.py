@@ -32,6 +32,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "leads_leadlist_changelist": ("segments", "audiences", "contact lists"),
     "leads_campaign_changelist": ("sequences", "mailings", "outreach"),
     "leads_customfield_changelist": ("custom properties", "additional fields", "fields", "attributes"),
+    "leads_form_changelist": ("web forms", "landing pages", "contact form", "lead capture", "embed"),
     "leads_office_changelist": ("branches", "branch"),
     "leads_account_changelist": ("agencies", "tenants", "companies"),
     "webhooks_webhook_changelist": (

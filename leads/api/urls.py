@@ -6,6 +6,7 @@ from django.urls import re_path
 
 from leads.api.campaigns import Campaigns, OneCampaign
 from leads.api.custom_fields import CustomFields, OneCustomField
+from leads.api.forms import Forms, OneForm
 from leads.api.leads import Leads, OneLead, Refer
 from leads.api.lists import Lists, OneList
 from leads.api.messages import Messages, OneMessage
@@ -32,6 +33,8 @@ urlpatterns = [
     re_path(r"^campaigns/(?P<pk>[^/]+)/?$", OneCampaign.as_view(), name="campaign"),
     re_path(r"^custom-fields/?$", CustomFields.as_view(), name="custom_fields"),
     re_path(r"^custom-fields/(?P<pk>[^/]+)/?$", OneCustomField.as_view(), name="custom_field"),
+    re_path(r"^forms/?$", Forms.as_view(), name="forms"),
+    re_path(r"^forms/(?P<pk>[^/]+)/?$", OneForm.as_view(), name="form"),
     re_path(r"^users/?$", Users.as_view(), name="users"),
     re_path(r"^users/(?P<pk>[^/]+)/?$", OneUser.as_view(), name="user"),
 ]

@@ -24,12 +24,12 @@ class Scope(models.TextChoices):
     LEADS_WRITE = "leads:write", "Create, change and delete leads"
     OFFICES_READ = "offices:read", "Read offices"
     OFFICES_WRITE = "offices:write", "Create, change and delete offices"
-    SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns and custom fields"
-    SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns and custom fields"
+    SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns, custom fields and forms"
+    SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, custom fields and forms"
     USERS_READ = "users:read", "Read the people that leads can be given to"
 
 
-_SETUP = ("pipeline", "tag", "leadlist", "campaign", "customfield")
+_SETUP = ("pipeline", "tag", "leadlist", "campaign", "customfield", "form")
 
 
 # What the maker must be allowed, and stay allowed, for a key to carry the scope.

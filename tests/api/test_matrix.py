@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from leads import roles
 from leads.api.urls import urlpatterns
-from leads.models import Account, Campaign, CustomField, Lead, LeadList, Message, Office, Tag, User
+from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Message, Office, Tag, User
 from leads.models.apikey import Scope
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
 
@@ -19,6 +19,7 @@ SET_UP = {
     "lists": "list",
     "campaigns": "campaign",
     "custom_fields": "custom_field",
+    "forms": "form",
 }
 
 # Address, method -> the scope that it takes.
@@ -98,6 +99,7 @@ PATHS = {
     "custom_field": "custom-fields/{custom_field}",
 }
 NAMED = {"name": "Whitby"}
+FIELDS = [{"key": "email", "label": "E-mail", "required": True}]
 BODIES = {
     "lead": {"title": "Dr"},
     "messages": {"type": "inbound", "body": "Hello"},
@@ -105,6 +107,7 @@ BODIES = {
     "pipelines": NAMED | {"stages": [{"name": "New", "code": "NEW"}]},
     "custom_fields": {"key": "size", "label": "Size"},
     "custom_field": {"label": "Size"},
+    "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
 }
 
 Ids = dict[str, int]
@@ -122,6 +125,7 @@ def ids(lead: Lead, office: Office) -> Ids:
         "list": LeadList.objects.get(account=account).pk,
         "campaign": Campaign.objects.get(account=account, name="Spring").pk,
         "custom_field": CustomField.objects.get(account=account, key="budget").pk,
+        "form": Form.objects.create(account=account, name="Hello", title="Hello", fields=FIELDS).pk,
         "user": member(f"colleague of {account}", account, roles.STAFF).pk,
     }
 
