@@ -20,6 +20,7 @@ from django.urls import reverse
 
 from leads.admin.display import absolute
 from leads.fields import LEAD_STATUSES
+from leads.models import User
 from tests.admin.page import Page
 from tests.conformance.leadengine_world import AUTO_REPLY, CAMPAIGN, ELON, FIRST, REPLY, WORKSPACE, Engine
 from tests.conformance.world import SALE
@@ -133,21 +134,28 @@ def custom_fields(world: Engine) -> None:
 
 @row(9)
 def history_of_messages(world: Engine) -> None:
+    """Whoever added a message, a program or staff; adding one is no change of status."""
     pk = world.created(SALE)["id"]
     assert world.moved(pk, "Conversation")["messages"] == []
     world.message(pk, FIRST)
-    world.message(pk, REPLY)
+    sender = {"from_name": "Elon Musk", "from_address": "elon@x.com"}
+    world.staff_message(pk, "inbound", subject=REPLY["subject"], body=REPLY["body"], **sender)
+    assert world.heard() == []
+    shown = Page(world.admin("leads_lead_change", pk)).text
+    assert shown.index(FIRST["body"]) < shown.index(REPLY["body"])
     found = world.moved(pk, "Needs Info")["messages"]
     assert [message["body"] for message in found] == [FIRST["body"], REPLY["body"]]
+    assert found[1]["from"] == REPLY["from"]
 
 
 @row(10)
 def workspace_name(world: Engine) -> None:
-    """The account's, as it is at that time (LE-A31)."""
+    """The account's, as it is called at that time (LE-A31)."""
     pk = world.created(SALE)["id"]
     assert world.moved(pk, "Conversation")["workspace_name"] == WORKSPACE
-    world.account.name = "Skyline Estates"
-    world.account.save()
+    world.client.force_login(User.objects.create_superuser("admin"))
+    renamed = world.submit("account_form", "leads_account_change", world.account.pk, name="Skyline Estates")
+    assert renamed.status_code == 302
     assert world.moved(pk, "Needs Info")["workspace_name"] == "Skyline Estates"
 
 
@@ -383,6 +391,8 @@ def generated(key: str) -> Row:
         assert first[key] == expected
         assert type(first[key]) is type(expected)
         assert key not in reply and key not in last
+        rule = "text" if isinstance(expected, str) else "integer"
+        world.refused_message(pk, key, rule, FIRST | {key: ["Autogrow"]})
 
     return check
 
@@ -416,6 +426,9 @@ def party(key: str) -> Row:
         assert first[key] == reply[other]
         assert reply[key] == SAMPLE["messages"][1][key]
         assert set(first[key]) == {"name", "address"}
+        pk = world.created(SALE)["id"]
+        world.refused_message(pk, key, "object", FIRST | {key: "Elon Musk <elon@x.com>"})
+        world.refused_message(pk, f"{key}.address", "text", FIRST | {key: {"name": "Elon Musk", "address": 5}})
 
     return check
 
@@ -435,6 +448,10 @@ def to(world: Engine) -> None:
 def type_(world: Engine) -> None:
     """outbound to the lead, an auto-reply to it too; inbound from the lead (LE-A9)."""
     assert [message["type"] for message in told_of_elon(world)["messages"]] == ["outbound", "inbound", "outbound"]
+    pk = world.created(SALE)["id"]
+    for wrong in ("sent", "Outbound", 1):
+        world.refused_message(pk, "type", "choice", FIRST | {"type": wrong})
+    world.refused_message(pk, "type", "required", FIRST | {"type": None})
 
 
 @row(54)
@@ -454,6 +471,7 @@ def date(world: Engine) -> None:
         "2025-05-06T08:58:10Z",
         "2025-05-06T08:59:17Z",
     ]
+    world.refused_message(pk, "date", "iso_date", FIRST | {"date": "yesterday"})
 
 
 @row(57)

@@ -15,9 +15,9 @@ from typing import Any
 from unittest.mock import patch
 
 import certifi
-from django.utils.dateparse import parse_datetime
+from django.urls import reverse
 
-from leads.models import Campaign, CustomField, Lead, LeadList, Message
+from leads.models import Lead
 from tests.admin.page import Page
 from tests.conformance.world import SALE, World
 from tests.program import Program
@@ -89,26 +89,30 @@ class Engine(World):
         assert isinstance(world, Engine)
         world.account.name = WORKSPACE
         world.account.save()
+        for key in world.account.api_keys.all():
+            key.scopes += ["setup:read", "setup:write"]
+            key.save()
         world.add_webhook(name="LeadEngine production", generate_secret="on")
         return world
 
     # What the account has
 
     def campaign(self, name: str) -> int:
-        return Campaign.objects.create(account=self.account, name=name).pk
+        return self.made("campaigns/", {"name": name})
 
     def list_(self, name: str) -> int:
-        return LeadList.objects.create(account=self.account, name=name).pk
+        return self.made("lists/", {"name": name})
 
-    def define(self, key: str, kind: str, *choices: str, required: bool = False) -> None:
-        CustomField.objects.create(
-            account=self.account,
-            key=key,
-            label=key.replace("_", " ").capitalize(),
-            kind=kind,
-            choices=list(choices),
-            required=required,
-        )
+    def define(self, key: str, kind: str, *choices: str, required: bool = False) -> int:
+        """A custom field, after those that are there."""
+        given = {"key": key, "label": key.capitalize(), "type": kind, "choices": choices, "required": required}
+        return self.made("custom-fields/", given)
+
+    def made(self, path: str, values: dict[str, Any]) -> int:
+        """The id of what the API makes of these values."""
+        response = self.call("POST", path, values)
+        assert response.status_code == 201, response.content
+        return response.data["id"]
 
     def elon(self, **changes: Any) -> int:
         """The sample's lead, with its campaigns and its custom field."""
@@ -117,18 +121,23 @@ class Engine(World):
         self.define("my_custom_number_field", "number")
         return self.created(ELON | changes)["id"]
 
-    def message(self, pk: int, values: dict[str, Any], campaign: str | None = None) -> None:
-        parts = {key: value for key, value in values.items() if key not in ("from", "to", "date")}
-        Message.objects.create(
-            lead=Lead.objects.get(pk=pk),
-            from_name=values["from"]["name"],
-            from_address=values["from"]["address"],
-            to_name=values["to"]["name"],
-            to_address=values["to"]["address"],
-            date=parse_datetime(values["date"]),
-            campaign=Campaign.objects.get(name=campaign) if campaign else None,
-            **parts,
-        )
+    def message(self, pk: int, values: dict[str, Any], campaign: str | None = None) -> int:
+        return self.made(f"leads/{pk}/messages/", values | {"campaign": campaign})
+
+    def refused_message(self, pk: int, field: str, rule: str, values: dict[str, Any]) -> None:
+        """The API makes no such message, and names field and rule."""
+        before = self.call("GET", f"leads/{pk}/messages/").data["data"]
+        self.refused(field, rule, self.call("POST", f"leads/{pk}/messages/", values))
+        assert self.call("GET", f"leads/{pk}/messages/").data["data"] == before
+
+    def staff_message(self, pk: int, type_: str, **values: str) -> None:
+        """One that staff add on the lead's page."""
+        path = reverse("admin:leads_message_add") + f"?lead={pk}&type={type_}"
+        thread = Page(self.admin("leads_lead_change", pk))
+        assert path in thread.links
+        form = Page(self.client.get(path)).form("message_form")
+        response = self.client.post(path, form | values)
+        assert response.status_code == 302, response.context["adminform"].form.errors
 
     # What arrives
 
