@@ -6,32 +6,39 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from leads.api.errors import STATUSES
 from leads.api.filters import FILTERS
 from leads.api.pagination import LARGEST, USUAL
 from leads.api.parser import DEEPEST, LARGEST_BODY
+from leads.custom import KINDS
+from leads.fields import FIELDS
 from leads.models.apikey import Scope
+from leads.models.message import GENERATION
+from leads.validation import MOST_LABELS
 from tests.api.conftest import KeyClient, World
-from tests.api.test_matrix import ENDPOINTS
+from tests.api.test_matrix import ENDPOINTS, PATHS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 
 
 def test_scopes_filters_codes_and_limits():
-    for word in [*Scope, *FILTERS]:
+    for word in [*Scope, *FILTERS, *dict(KINDS), *GENERATION]:
         assert f"`{word}`" in TEXT
     for status, (code, _) in STATUSES.items():
         assert f"| {status} | `{code}` |" in TEXT
-    for number in (f"{LARGEST_BODY:,} bytes", f"more than {DEEPEST} levels", f"is {USUAL}, and at most {LARGEST}"):
+    for number in (
+        f"{LARGEST_BODY:,} bytes",
+        f"more than {DEEPEST} levels",
+        f"is {USUAL}, and at most {LARGEST}",
+        f"all {len(FIELDS)} keys",
+        f"At most {MOST_LABELS} of each",
+    ):
         assert number in TEXT
 
 
 def test_addresses():
-    places = {"leads": "leads", "lead": "leads/{id}", "refer": "leads/{id}/refer", "offices": "offices"}
     for name, method in ENDPOINTS:
-        path = f"/api/v1/{places.get(name, 'offices/{id}')}"
+        path = "/api/v1/" + re.sub("{[a-z_]+}", "{id}", PATHS[name])
         assert re.search(rf"\| [^|]*`{method}[^|]* ?{re.escape(path)}`", TEXT), (method, path)
 
 
@@ -47,9 +54,17 @@ def commands() -> list[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("method, path, body", commands())
-def test_examples(manager: KeyClient, world: World, method: str, path: str, body: str):
-    path = path.replace("$LEAD", str(world.lead_a.pk))
-    if "refer" in path:
-        body = json.dumps(json.loads(body) | {"office_id": world.b.pk})
-    assert manager.send(method, path, body or None).status_code in (200, 201)
+def test_examples(manager: KeyClient, world: World):
+    """From the first to the last, with the ids that they gave."""
+    ids: dict[str, int] = {}
+    for method, path, body in commands():
+        for name, pk in ids.items():
+            path = path.replace(f"${name}", str(pk))
+        if path.endswith("/refer"):
+            body = json.dumps(json.loads(body) | {"office_id": world.b.pk})
+        response = manager.send(method, path, body or None)
+        assert response.status_code in (200, 201, 204), (method, path, response.content)
+        if response.status_code == 201:
+            ids[path.split("/")[-1][:-1].upper()] = response.json()["id"]
+    assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", "LEAD", "MESSAGE", "PIPELINE", "TAG"}
+    assert {"LEAD", "MESSAGE", "PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD"} == set(ids)
