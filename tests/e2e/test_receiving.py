@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ from leads.models import Lead
 from tests import factories, npm, services
 from tests.program import ROOT
 from webhooks.dialects import DIALECTS
-from webhooks.models import Delivery, Event, Status, Webhook
+from webhooks.models import Attempt, Delivery, Event, Status, Webhook
 from webhooks.outbound import compose, deliver, replay, trial
 from webhooks.outbound.selection import Selection
 from webhooks.wire.exchange import Request
@@ -250,9 +251,12 @@ def test_it_refuses_what_others_made_of_it(start: Start, name: str):
     heard_as = webhook.wire.hears(event.frozen)
     request, _ = compose.write(webhook, event, heard_as, "msg_1", datetime.now(UTC))
     assert receiver.answer(replace(request, body=request.body[:-1] + b" }")) == 401
+    webhook.secret = secret_of(name)
+    forged, _ = compose.write(webhook, event, heard_as, "msg_1", datetime.now(UTC))
     for header in RECEIVERS[name].headers:
-        assert request.header(header), header
-        for value in ("", "é", "v1", "v1,é", "v1,AAAA", "sha256=", "Bearer x.y.z", "A" * 60_000):
+        strange = ("", "é", "v1", "v1,é", "v1,AAAA", "sha256=", "Bearer x.y.z", "A" * 60_000)
+        assert request.header(header) and forged.header(header), header
+        for value in (forged.header(header), *strange):
             headers = tuple((each, value if each == header else kept) for each, kept in request.headers)
             assert receiver.answer(replace(request, headers=headers)) in (401, 431), (header, value[:20])
     unsigned = tuple(pair for pair in request.headers if pair[0] != RECEIVERS[name].headers[0])
@@ -360,9 +364,22 @@ def test_a_token_longer_than_pythons_server_takes_by_itself(start: Start):
     secret = secret_of("leadpro.py")
     receiver = start("leadpro.py", secret)
     webhook_to(receiver, "leadpro.py", secret, events=["lead.created"])
-    new_lead(last_name="Long", message="🏠" * 8192, meta={"k": "v" * 1000}, host="🏠" * 255)
+    home = factories.office("🏠" * 100)
+    long = dict.fromkeys(("source", "advert_url", "advert_image", "host"), "🏠" * 255)
+    rest = {"first_name": 50, "last_name": 50, "full_name": 100, "address": 100, "advert_address": 100}
+    rest |= {"property_reference": 50, "title": 10, "postcode": 10, "advert_postcode": 10}
+    long |= {key: "🏠" * length for key, length in rest.items()} | {"message": "🏠" * 8192}
+    rows = {
+        "meta": {"k": "v" * 1000},
+        "questionnaire": [["?", "🏠" * 500]],
+        "appointment_availability": {"hours": ["2021-04-22T10:00:00.000Z"] * 75},
+        "comparable_props": [{"address": "🏠" * 1000}],
+    }
+    new_lead(office=home, **long, **rows)
     assert run() == {204}
-    assert receiver.said(1) == ["lead.created Zoë Long"]
+    assert receiver.said(1) == ["lead.created " + "🏠" * 100]
+    token = dict(json.loads(Attempt.objects.get().request_headers))["Authorization"]
+    assert len(token) > 65_536
 
 
 def test_php_is_there_or_missed_loudly(monkeypatch):
