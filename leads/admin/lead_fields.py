@@ -115,6 +115,8 @@ class SeveralWidget(UnfoldAdminSelect2MultipleWidget):
     def __init__(self, label: str, *, typed: bool = False) -> None:
         self.label, self.typed = label, typed
         super().__init__({"data-tags": "true", "data-token-separators": '[","]'} if typed else {})
+        # Without the class by which Django's own script would ask the server for what is on offer.
+        self.attrs["class"] = "unfold-admin-autocomplete"
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         names = data.getlist(name) if hasattr(data, "getlist") else data.get(name, [])
@@ -219,7 +221,7 @@ def _fact(value: Any) -> SafeString | str:
         return MISSING
     if isinstance(value, list):
         return format_html(
-            '<ol class="lc-names">{}</ol>', format_html_join("", "<li>{}</li>", ((one,) for one in value))
+            '<ol class="lc-steps">{}</ol>', format_html_join("", "<li>{}</li>", ((one,) for one in value))
         )
     if isinstance(value, int):
         return number(value)

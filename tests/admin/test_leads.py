@@ -17,7 +17,7 @@ from django.utils.safestring import mark_safe
 from leads import fields
 from leads.admin import slots
 from leads.admin.lead_form import EDITED
-from leads.models import Lead
+from leads.models import Campaign, CustomField, Lead, LeadList, Pipeline, Stage, Tag
 from leads.signals import happened
 from tests import factories
 from tests.admin.page import Page
@@ -119,7 +119,7 @@ def test_the_list_names_its_columns_and_is_sorted_by_the_newest(crm, sign_in):
     Lead.objects.filter(pk=newer.pk).update(created_at=timezone.now() + timedelta(hours=1))
     text = Page(sign_in(crm.manager).get(LIST)).text
     assert text.index("Newer one") < text.index("Older one")
-    for head in ("Lead", "Status", "Stage", "Type", "Office", "Callable", "Created"):
+    for head in ("Lead", "Status", "Lead status", "Stage", "Type", "Office", "Owner", "Callable", "Created"):
         assert head in text
     assert "older@example.com" in text
     assert "2 leads" in text
@@ -257,11 +257,92 @@ def test_new_today_is_a_view(crm, sign_in):
     assert "Made long ago" not in text
 
 
+def test_each_view_shows_its_leads_and_says_that_it_is_open(crm, sign_in):
+    factories.lead(full_name="Lead of mine", owner_id=crm.manager.pk)
+    factories.lead(full_name="Lead of nobody")
+    factories.lead(full_name="Lead of staff", owner_id=crm.staff.pk)
+    client = sign_in(crm.manager)
+    views = {view["title"]: view["link"] for view in client.get(LIST).context["tab_list"][0]["items"]}
+    assert list(views) == ["All leads", "New today", "Unassigned", "My leads"]
+    seen = {
+        "All leads": {"Lead of mine", "Lead of nobody", "Lead of staff"},
+        "Unassigned": {"Lead of nobody"},
+        "My leads": {"Lead of mine"},
+    }
+    for title, names in seen.items():
+        response = client.get(views[title])
+        assert {name for name in seen["All leads"] if name in Page(response).text} == names, title
+        assert [view["title"] for view in response.context["tab_list"][0]["items"] if view["active"]] == [title]
+
+
+def test_the_list_names_stage_lead_status_and_owner(crm, sign_in):
+    factories.lead(lead_status="Meeting Booked", stage="WON", owner_id=crm.staff.pk)
+    factories.lead(full_name="Of nobody", owner_id=None)
+    text = Page(sign_in(crm.manager).get(LIST)).text
+    assert "Unread Meeting Booked Won Vendor – staff Callable" in text.replace("Yes", "")
+    assert "Unread – New Vendor – Unassigned" in text
+
+
+def test_filters_by_place_owner_and_labels_narrow_the_list(crm, sign_in):
+    lettings = second_pipeline(crm)
+    LeadList.objects.create(account=crm.account, name="Newsletter")
+    Campaign.objects.create(account=crm.account, name="Spring")
+    match = factories.lead(
+        full_name="Match",
+        pipeline_id=lettings.pk,
+        owner_id=crm.staff.pk,
+        tags=["vip"],
+        lists=["Newsletter"],
+        campaigns=["Spring"],
+    )
+    factories.lead(full_name="Other")
+    client = sign_in(crm.manager)
+    for query in (
+        {"pipeline": lettings.pk},
+        {"stage": [match.pipeline_stage_id]},
+        {"owner": crm.staff.pk},
+        {"tag": match.tags.get().pk},
+        {"list": match.lists.get().pk},
+        {"campaign": match.campaigns.get().pk},
+    ):
+        text = Page(client.get(LIST, query)).text
+        assert ("Match" in text, "Other" in text) == (True, False), query
+    assert "Lettings – Enquiry" in client.get(LIST).content.decode()
+
+
+def test_what_another_account_has_is_no_filter_of_this_one(crm, sign_in):
+    tag = Tag.objects.create(account=crm.other, name="Their tag")
+    factories.lead(full_name="Mine")
+    client = sign_in(crm.manager)
+    theirs = factories.stage("NEW", account=crm.other)
+    for query in (
+        {"tag": tag.pk},
+        {"list": "999999"},
+        {"campaign": "x"},
+        {"pipeline": theirs.pipeline_id},
+        {"stage": [theirs.pk]},
+        {"stage": ["x", "9" * 30]},
+        {"owner": crm.other_manager.pk},
+        {"lead_status": ["nope"]},
+    ):
+        text = Page(client.get(LIST, query)).text
+        assert "Mine" not in text, query
+        assert "Their tag" not in text
+
+
 def test_names_are_text_whatever_they_hold(crm, sign_in):
     lead = factories.lead(full_name="<script>alert(1)</script>", email="o'b@example.com", office=crm.leeds)
     client = sign_in(crm.manager)
     for path in (LIST, page_of(lead), page_of(lead, "delete"), page_of(lead, "refer")):
         assert b"<script>alert" not in client.get(path).content
+
+
+def second_pipeline(crm: Any) -> Pipeline:
+    """Lettings of the account: Enquiry (NEW), Agreed (WON)."""
+    pipeline = Pipeline.objects.create(account=crm.account, name="Lettings")
+    for position, (name, code) in enumerate([("Enquiry", "NEW"), ("Agreed", "WON")]):
+        Stage.objects.create(pipeline=pipeline, name=name, code=code, position=position)
+    return pipeline
 
 
 # --- the form --------------------------------------------------------------------------------------------------------
@@ -458,6 +539,99 @@ def test_what_was_not_sent_is_left_alone(crm, sign_in):
     check_moved(lead, stored)
 
 
+def test_the_stage_is_chosen_among_all_pipelines_and_brings_its_own(crm, sign_in):
+    lettings = second_pipeline(crm)
+    lead, client = factories.lead(office=crm.leeds), sign_in(crm.staff)
+    html = client.get(page_of(lead)).content.decode()
+    assert html.index('<optgroup label="Sales pipeline">') < html.index('<optgroup label="Lettings">')
+    agreed = lettings.stages.get(name="Agreed")
+    client.post(page_of(lead), filled(client, page_of(lead), pipeline_stage_id=str(agreed.pk)))
+    lead = Lead.objects.get(pk=lead.pk)
+    assert (lead.pipeline, lead.pipeline_stage, lead.stage) == (lettings, agreed, "WON")
+    client.post(ADD, filled(client, ADD, email="a@example.com", pipeline_stage_id=str(agreed.pk)))
+    added = Lead.objects.get(email="a@example.com")
+    assert (added.pipeline, added.pipeline_stage, added.stage) == (lettings, agreed, "WON")
+    assert Page(client.get(page_of(added))).text.count("Agreed") >= 2  # head and select
+
+
+def test_a_stage_of_another_account_is_refused(crm, sign_in):
+    lead, client = factories.lead(office=crm.leeds), sign_in(crm.staff)
+    theirs = factories.stage("WON", account=crm.other)
+    for path in (page_of(lead), ADD):
+        response = client.post(path, filled(client, path, email="a@example.com", pipeline_stage_id=str(theirs.pk)))
+        assert response.context["adminform"].form.errors == {
+            "pipeline_stage_id": ["Stage must be one of those on offer."]
+        }
+    assert [lead.stage for lead in Lead.objects.all()] == ["NEW"]
+
+
+def test_an_owner_is_a_person_of_the_account_and_may_be_taken_back(crm, sign_in):
+    lead, client = factories.lead(office=crm.leeds), sign_in(crm.staff)
+    data = filled(client, page_of(lead), owner_id=str(crm.manager.pk))
+    client.post(page_of(lead), data)
+    assert Lead.objects.get().owner == crm.manager
+    crm.manager.is_active = False
+    crm.manager.save()
+    assert "manager (inactive)" in Page(client.get(page_of(lead))).text
+    client.post(page_of(lead), filled(client, page_of(lead), score="3"))
+    assert (Lead.objects.get().owner, Lead.objects.get().score) == (crm.manager, 3)
+    for owner in (crm.other_manager, crm.superuser):
+        response = client.post(page_of(lead), filled(client, page_of(lead), owner_id=str(owner.pk)))
+        assert response.context["adminform"].form.errors == {"owner_id": ["Owner must be one of those on offer."]}
+    client.post(page_of(lead), filled(client, page_of(lead), owner_id=""))
+    assert Lead.objects.get().owner is None
+
+
+def test_labels_are_chosen_and_tags_may_be_typed(crm, sign_in):
+    for name in ("Newsletter", "Landlords"):
+        LeadList.objects.create(account=crm.account, name=name)
+    LeadList.objects.create(account=crm.other, name="Of others")
+    Campaign.objects.create(account=crm.account, name="Spring")
+    Tag.objects.create(account=crm.account, name="VIP")
+    lead, client = factories.lead(office=crm.leeds, lists=["Landlords"]), sign_in(crm.staff)
+    page = Page(client.get(page_of(lead)))
+    assert page.form("lead_form")["lists"] == ["", "Landlords"]
+    assert "Of others" not in page.text
+    data = page.form("lead_form") | {
+        "tags": ["", "VIP", "typed in the list"],
+        "tags.typed": "urgent, vip ,,cash buyer",
+        "lists": ["", "Newsletter", "Landlords"],
+        "campaigns": ["", "Spring"],
+    }
+    assert client.post(page_of(lead), data).status_code == 302
+    lead = Lead.objects.get()
+    assert set(lead.get("tags")) == {"VIP", "typed in the list", "urgent", "cash buyer"}
+    assert (lead.get("lists"), lead.get("campaigns")) == (["Landlords", "Newsletter"], ["Spring"])
+    response = client.post(page_of(lead), filled(client, page_of(lead), lists=["", "Of others"]))
+    assert "Lists must be lists that the account has, not Of others." in Page(response).text
+    client.post(page_of(lead), filled(client, page_of(lead)) | {"tags": [""], "lists": [""]})
+    lead = Lead.objects.get()
+    assert (lead.get("tags"), lead.get("lists"), lead.get("campaigns")) == ([], [], ["Spring"])
+    assert not Tag.objects.filter(account=crm.other).exists()
+
+
+def test_facts_about_messages_are_read_and_not_written(crm, sign_in):
+    lead = factories.lead(office=crm.leeds, number_of_emails=7, last_contacted="2024-12-02T14:05:38Z")
+    lead.set("lead_status", "Follow Up")
+    lead.save()
+    lead.set("lead_status", "Meeting Booked")
+    lead.save()
+    client = sign_in(crm.staff)
+    page = Page(client.get(page_of(lead)))
+    assert "E-mails 7" in page.text
+    assert "Last contacted 2 Dec 2024, 14:05:38 UTC" in page.text
+    assert "Lead status history Follow Up Meeting Booked" in page.text
+    assert "number_of_emails" not in page.names
+    data = page.form("lead_form") | {"number_of_emails": "99", "lead_status_history": "x", "number_of_employees": "12"}
+    client.post(page_of(lead), data | {"created_date": "2020-01-02T03:04"})
+    lead = Lead.objects.get()
+    assert (lead.get("number_of_emails"), lead.get("number_of_employees")) == (7, 12)
+    assert lead.get("lead_status_history") == ["Follow Up", "Meeting Booked"]
+    assert lead.get("created_date") == "2020-01-02T03:04:00Z"
+    # None of it is asked of a new lead.
+    assert "Lead status history" not in Page(client.get(ADD)).text
+
+
 @pytest.mark.parametrize(
     ("changes", "key", "message"),
     [
@@ -605,6 +779,11 @@ def test_superusers_choose_the_account_once_and_an_office_of_it(crm, sign_in):
     data = filled(client, ADD, email="a@example.com")
     response = client.post(ADD, data)
     assert response.context["adminform"].form.errors["account_id"] == ["Account must be one of those on offer."]
+    # The other faults are told as well.
+    response = client.post(ADD, data | {"email": "nope", "type": "vendor", "score": "x"})
+    wrong = {"account_id", "email", "full_name", "phone", "address", "postcode", "score"}
+    assert set(response.context["adminform"].form.errors) == wrong
+    assert not Lead.objects.exists()
     response = client.post(ADD, data | {"account_id": crm.other.pk, "office_id": crm.leeds.pk})
     assert [*response.context["adminform"].form.errors] == ["office_id"]
     client.post(ADD, data | {"account_id": crm.other.pk, "office_id": crm.whitby.pk})
@@ -715,6 +894,34 @@ def test_without_a_history_every_difference_is_shown(crm, sign_in, registered):
         ("Title", "–", "Dr"),
         ("Stage", "Won", "New"),
     ]
+
+
+def test_differences_are_told_in_words(crm, sign_in, registered):
+    lettings = second_pipeline(crm)
+    for name in ("Newsletter", "Landlords"):
+        LeadList.objects.create(account=crm.account, name=name)
+    CustomField.objects.create(account=crm.account, key="pets", label="Pets", kind="yes_no")
+    lead = factories.lead(office=crm.leeds, tags=["vip"])
+    client = sign_in(crm.staff)
+    data = filled(client, page_of(lead)) | {
+        "owner_id": str(crm.staff.pk),
+        "pipeline_stage_id": str(lettings.stages.get(name="Agreed").pk),
+        "tags": ["", "vip", "urgent"],
+        "lists": ["", "Newsletter", "Landlords"],
+        "lead_status": "Follow Up",
+        "custom_fields.pets": "true",
+    }
+    Lead.objects.filter(pk=lead.pk).update(owner=crm.manager)
+    response = client.post(page_of(lead), data)
+    conflict = response.context["adminform"].form.conflict
+    assert {(one.label, one.theirs, one.yours) for one in conflict.differences} == {
+        ("Owner", "manager", "staff"),
+        ("Stage", "New", "Agreed"),
+        ("Tags", "vip", "vip, urgent"),
+        ("Lists", "–", "Newsletter, Landlords"),
+        ("Lead status", "–", "Follow Up"),
+        ("Pets", "–", "Yes"),
+    }
 
 
 @pytest.mark.parametrize("version", ["", "x", "0", "-1", "9" * 30])
@@ -949,6 +1156,90 @@ def test_actions_reach_only_leads_in_scope(crm, sign_in):
     assert set(Lead.objects.all()) == {there, abroad}
     run(sign_in(crm.staff_b), "refer_selected", [there, abroad], chosen=str(crm.leeds.pk))
     assert set(Lead.objects.values_list("office__name", flat=True)) == {"Leeds Central", "Whitby Quayside"}
+
+
+def test_leads_of_two_pipelines_are_moved_by_pipeline(crm, sign_in):
+    lettings = second_pipeline(crm)
+    sales = [factories.lead(office=crm.leeds, email=f"{number}@example.com") for number in range(2)]
+    let = factories.lead(office=crm.leeds, pipeline_id=lettings.pk, email="let@example.com")
+    client = sign_in(crm.staff)
+    page = Page(run(client, "change_stage", [*sales, let]))
+    assert "They stand in 2 pipelines. Only those in the pipeline of the stage that you choose are moved" in page.text
+    assert "Sales pipeline – New 2 Lettings – Enquiry 1" in page.text
+    agreed = lettings.stages.get(name="Agreed")
+    response = client.post(LIST, page.forms[-1] | {"chosen": agreed.pk}, follow=True)
+    told = "Stage of 1 lead changed to Agreed. 2 leads stand in another pipeline and stay there."
+    assert told in Page(response).text
+    assert set(Lead.objects.values_list("email", "pipeline_stage__name", "stage")) == {
+        ("0@example.com", "New", "NEW"),
+        ("1@example.com", "New", "NEW"),
+        ("let@example.com", "Agreed", "WON"),
+    }
+    # A pipeline in which none of them stands offers nothing.
+    page = Page(run(client, "change_stage", sales))
+    assert "Agreed" not in page.text
+    response = run(client, "change_stage", sales, chosen=agreed.pk)
+    assert "New stage must be chosen." in Page(response).text
+
+
+def test_assign_owner_asks_and_tells(crm, sign_in):
+    leads = [factories.lead(office=crm.leeds, owner_id=owner) for owner in (None, None, crm.staff_b.pk)]
+    client, before = sign_in(crm.staff), Event.objects.count()
+    page = Page(run(client, "assign_owner", leads))
+    assert "Assign 3 leads?" in page.text
+    assert "Unassigned 2 staffb 1" in page.text
+    assert "othermanager" not in page.text
+    assert Event.objects.count() == before
+    response = client.post(LIST, page.forms[-1] | {"chosen": crm.staff_b.pk}, follow=True)
+    assert "2 leads assigned to staffb." in Page(response).text
+    assert set(Lead.objects.values_list("owner", flat=True)) == {crm.staff_b.pk}
+    types = [event.type for event in Event.objects.order_by("pk")[before:]]
+    assert types == ["lead.assigned", "lead.field_changed", "lead.updated"] * 2
+    response = client.post(LIST, page.forms[-1] | {"chosen": "none"}, follow=True)
+    assert "3 leads unassigned." in Page(response).text
+    for chosen in ("", crm.other_manager.pk, crm.superuser.pk, "x"):
+        assert "Owner must be chosen." in Page(run(client, "assign_owner", leads, chosen=chosen)).text
+    assert set(Lead.objects.values_list("owner", flat=True)) == {None}
+
+
+def test_add_tag_takes_an_old_one_or_a_new_one(crm, sign_in):
+    leads = [factories.lead(office=crm.leeds), factories.lead(office=crm.leeds, tags=["vip"])]
+    client = sign_in(crm.staff)
+    page = Page(run(client, "add_tag", leads))
+    assert "Add a tag to 2 leads?" in page.text
+    response = client.post(LIST, page.forms[-1] | {"chosen": " VIP "}, follow=True)
+    assert "Tag vip added to 1 lead." in Page(response).text
+    run(client, "add_tag", leads, chosen="urgent")
+    assert [set(lead.get("tags")) for lead in Lead.objects.all()] == [{"vip", "urgent"}] * 2
+    assert "Tag must be chosen." in Page(run(client, "add_tag", leads, chosen=" ")).text
+    assert "Tags must hold names of at most 100" in Page(run(client, "add_tag", leads, chosen="x" * 101)).text
+    assert "Tags must not contain control" in Page(run(client, "add_tag", leads, chosen="a\x00")).text
+    assert set(Tag.objects.values_list("name", flat=True)) == {"vip", "urgent"}
+
+
+def test_add_to_list_wants_a_list_of_the_account(crm, sign_in):
+    leads = [factories.lead(office=crm.leeds), factories.lead(office=crm.leeds)]
+    client = sign_in(crm.staff)
+    run(client, "add_to_list", leads)
+    assert "This account has no lists yet." in Page(client.get(LIST)).text
+    mine = LeadList.objects.create(account=crm.account, name="Newsletter")
+    theirs = LeadList.objects.create(account=crm.other, name="Of others")
+    page = Page(run(client, "add_to_list", leads))
+    assert "Add 2 leads to a list?" in page.text
+    assert "Of others" not in page.text
+    assert "List must be chosen." in Page(run(client, "add_to_list", leads, chosen=theirs.pk)).text
+    response = client.post(LIST, page.forms[-1] | {"chosen": mine.pk}, follow=True)
+    assert "2 leads added to Newsletter." in Page(response).text
+    assert [lead.get("lists") for lead in Lead.objects.all()] == [["Newsletter"]] * 2
+
+
+@pytest.mark.parametrize("action", ["assign_owner", "change_stage", "add_tag", "add_to_list"])
+def test_leads_of_two_accounts_are_not_changed_together(crm, sign_in, action):
+    leads = [factories.lead(office=crm.leeds), factories.lead(account=crm.other, office=crm.whitby)]
+    client, before = sign_in(crm.superuser), Event.objects.count()
+    assert run(client, action, leads, chosen="1").status_code == 302
+    assert "Choose leads of one account:" in Page(client.get(LIST)).text
+    assert Event.objects.count() == before
 
 
 @pytest.mark.parametrize("pk", ["x", "", "9" * 30, "1; DROP TABLE"])

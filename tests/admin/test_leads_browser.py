@@ -12,7 +12,7 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 
 from leads import roles
-from leads.models import ApiKey, Lead, Membership, User
+from leads.models import ApiKey, Lead, LeadList, Membership, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,3 +124,57 @@ def test_an_api_key_is_shown_once(opened: Callable[[str], Page]):
     page.reload()
     expect(page.locator("#secret")).to_have_count(0)
     assert secret not in page.content()
+
+
+def test_labels_are_chosen_and_tags_are_typed(opened: Callable[[str], Page]):
+    account = factories.account()
+    for name in ("Newsletter", "Landlords"):
+        LeadList.objects.create(account=account, name=name)
+    lead = factories.lead(tags=["vip"])
+    page = opened(f"/admin/leads/lead/{lead.pk}/change/")
+    # What is for browsers without scripts is not shown.
+    expect(page.get_by_text("New tags, with commas between them")).to_be_hidden()
+    page.locator(".field-tags .select2-selection").click()
+    page.keyboard.type("urgent,")
+    page.keyboard.type("cash buyer")
+    page.keyboard.press("Enter")
+    page.locator(".field-lists .select2-selection").click()
+    page.get_by_role("option", name="Landlords").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/leads/lead/")
+    lead = Lead.objects.get(pk=lead.pk)
+    assert set(lead.get("tags")) == {"vip", "urgent", "cash buyer"}
+    assert lead.get("lists") == ["Landlords"]
+
+
+def test_stages_are_moved_by_their_buttons(opened: Callable[[str], Page]):
+    pipeline = factories.account().pipelines.get()
+    page = opened(f"/admin/leads/pipeline/{pipeline.pk}/change/")
+    rows = page.get_by_role("group", name="Stages")
+    rows.get_by_role("button", name="Move row down").first.click()
+    rows.get_by_role("button", name="Add row").click()
+    rows.get_by_label("Name").last.fill("Archived")
+    rows.get_by_label("Outcome").last.select_option("Loss")
+    for _ in range(2):
+        rows.get_by_role("button", name="Move row up").last.click()
+        page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/leads/pipeline/")
+    names = list(pipeline.stages.order_by("position").values_list("name", flat=True))
+    assert names[:2] == ["Contacted", "New"]
+    assert "Archived" in names[-5:]
+    assert len(names) == 14
+
+
+def test_a_message_comes_back_to_its_thread(opened: Callable[[str], Page]):
+    lead = factories.lead()
+    page = opened(f"/admin/leads/lead/{lead.pk}/change/")
+    page.get_by_text("Messages 0").click()
+    page.get_by_role("link", name="Add inbound message").click()
+    page.get_by_label("Body").fill("Thursday at ten")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Thursday at ten")).to_be_visible()
+    expect(page.get_by_text("Messages 1")).to_be_visible()
+    page.get_by_role("link", name="Edit message").click()
+    page.get_by_role("link", name="Go back").click()
+    expect(page.get_by_text("Thursday at ten")).to_be_visible()
