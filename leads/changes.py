@@ -10,6 +10,7 @@ Outside the unit, by nature: raw SQL, QuerySet._raw_delete and loaddata.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils import timezone
 
 from leads.events import ORDER
@@ -68,14 +70,15 @@ def open_unit(using: str = DEFAULT_DB_ALIAS) -> Unit | None:
 
 
 class Unit:
-    """The records touched so far, in the order of their first touch, each with its row before (or None).
-
-    memo   what is good for the length of the unit, by any key
-    """
+    """The records touched so far, in the order of their first touch, each with its row before (or None)."""
 
     def __init__(self, using: str) -> None:
         self.using = using
-        self.memo: dict[Any, Any] = {}
+        # One time for all that it stamps.
+        self.now = timezone.now()
+        # What models note for the unit's end, by a key of theirs.
+        self.marks: dict[Any, Any] = {}
+        self._memo: dict[Any, Any] = {}
         self._before: dict[type[Record], dict[int, Row | None]] = {}
         self._parts: dict[type[Record], dict[int, Row]] = {}
         self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
@@ -98,15 +101,35 @@ class Unit:
 
     def doomed(self, model: type[Record], pks: Iterable[int]) -> None:
         """Touch rows that are about to be deleted: what hangs on them goes as well, and is read now."""
-        parts = self._parts.setdefault(model, {})
-        pks = [pk for pk in pks if pk not in parts]
+        pks = list(pks)
         self.touch(model, pks)
-        before = self._before[model]
+        parts = self._parts.setdefault(model, {})
         for chunk in _chunks(pks):
-            parts.update(model.parts(self.using, {pk: row for pk in chunk if (row := before[pk]) is not None}))
+            # As they are now: messages may have come since the first touch, or since a deletion that was undone.
+            parts.update(model.parts(self.using, model.rows(self.using, chunk)))
+
+    def remember(self, *key: Any, value: Any) -> None:
+        """Keep what is true until the unit ends, or the savepoint that is open now."""
+        self._memo[(*key, self._savepoint())] = value
+
+    def remembered(self, *key: Any) -> Any:
+        return self._memo.get((*key, self._savepoint()))
+
+    def forget(self, *key: Any) -> None:
+        self._memo = {known: value for known, value in self._memo.items() if known[:-1] != key}
+
+    def _savepoint(self) -> str | None:
+        return next((one for one in reversed(connections[self.using].savepoint_ids) if one), None)
 
     def note(self, model: type[Record], pk: int, type_: str, context: Mapping[str, Any]) -> None:
-        """Tell one thing more of a record that this unit writes; context: what belongs to the event alone."""
+        """Tell one thing more of a record that this unit changes; context: what belongs to the event alone.
+
+        It is told whatever savepoint was open, and only if the record differs in the end.
+        """
+        try:
+            json.dumps(context, ensure_ascii=False).encode()
+        except ValueError:
+            raise ValidationError("There is a character that cannot be stored as text.", code="text") from None
         self._notes.setdefault((model, pk), {})[type_] = context
 
     def before(self, model: type[Record], pk: int | None) -> Row | None:
@@ -154,20 +177,20 @@ class Unit:
     def _mend(self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]) -> None:
         """Columns that follow from others (the version among them), where the writes left another value.
 
-        Usually there are none; rows that lack the same are mended together.
+        Usually there are none; rows that lack the same columns are mended together.
         """
-        mending: dict[str, tuple[Row, list[int]]] = {}
+        mending: dict[tuple[str, ...], list[Row]] = {}
         for pk, after in afters.items():
             before = befores[pk]
-            wanted = model.derived(before, after, self.using)
+            wanted = model.derived(before, after, self)
             changed = before is None or bool(model.differences(before, after | wanted))
-            wanted |= model.stamps(before, after, changed)
+            wanted |= model.stamps(before, after, changed, self)
             wrong = {column: value for column, value in wanted.items() if after[column] != value}
             if wrong:
                 after |= wrong
-                mending.setdefault(repr(wrong), (wrong, []))[1].append(pk)
-        for wrong, pks in mending.values():
-            model.plain(self.using).filter(pk__in=pks).update(**wrong)
+                mending.setdefault(tuple(wrong), []).append({"id": pk, **wrong})
+        for columns, rows in mending.items():
+            model.plain(self.using).bulk_update([model(**row) for row in rows], columns)
 
 
 @dataclass(frozen=True, slots=True)

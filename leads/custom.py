@@ -27,6 +27,9 @@ LONGEST_TEXT: Final = 1000
 MOST_CHOICES: Final = 100
 LONGEST_CHOICE: Final = 100
 
+# In some system's words too: there custom fields stand beside the others.
+_TAKEN = {name for field in BY_KEY.values() for name in (field.key, field.wire, *field.systems.values())}
+
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
 
@@ -49,7 +52,7 @@ def key_fault(key: str) -> str | None:
     """What is wrong with the key of a definition, as a clause; None when it is fine."""
     if not _KEY.fullmatch(key):
         return "must begin with a letter and hold lower-case letters, digits and _ only, 50 at most"
-    if key in BY_KEY:
+    if key in _TAKEN:
         return "is the name of a field that every lead has"
     return None
 

@@ -34,7 +34,8 @@ _APART = {"custom_fields", "modified_date"}.union(*_NAMES.values())
 _COLUMNS = {key: f"{key}_given" for key in LABELS} | {
     field.key: field.key for field in fields.FIELDS if field.column and field.key not in _APART
 }
-_TOLD = (*_COLUMNS, *_DETAILS, "custom_fields", *(name for names in _FOLLOWERS.values() for name in names))
+# What changes tell; the others follow from these, or never change.
+CHANGING = (*_COLUMNS, *_DETAILS, "custom_fields", *(name for names in _FOLLOWERS.values() for name in names))
 _KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
 _UNSET: tuple[Any, ...] = (None, [], {})
 
@@ -84,7 +85,7 @@ def _owner_name(row: Row) -> str | None:
 
 
 _LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
-    "owner": lambda row: row["owner_email"],
+    "owner": lambda row: row["owner_email"] or None,
     "owner_name": _owner_name,
     "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
     "stage_name": lambda row: getattr(_stage(row), "name", None),
@@ -107,8 +108,8 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
 def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
     """Key -> (before, after) of what differs; a custom field by its path, custom_fields.key."""
     if before is None:
-        told = {key: now for key in _TOLD if (now := value(after, key)) not in _UNSET}
-        told |= {f"custom_fields.{key}": now for key, now in told.pop("custom_fields", {}).items()}
+        told = {key: now for key in CHANGING if (now := value(after, key)) not in _UNSET}
+        told |= {f"custom_fields.{key}": now for key, now in told.pop("custom_fields", {}).items() if now is not None}
         return {key: (None, now) for key, now in told.items()}
     keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
     if before["details"] != after["details"]:
@@ -127,6 +128,15 @@ def event_types(before: Row | None, after: Row | None, changes: Mapping[str, Any
     if after is None:
         return ["lead.deleted"]
     return [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed", "lead.updated"]
+
+
+def without_detours(before: Row, after: Row) -> Row:
+    """The details, without what histories gained of a field that has come back to what it was."""
+    details: Row = after["details"]
+    for key, history in _HISTORIES.items():
+        if after.get(key, details.get(key)) == before.get(key, before["details"].get(key)):
+            details = details | {history: before["details"].get(history, [])}
+    return details
 
 
 def with_histories(before: Row | None, after: Row) -> Row:

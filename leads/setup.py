@@ -7,7 +7,7 @@ memory is never older than what the transaction sees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -62,31 +62,29 @@ class Setup:
     def stage(self, pk: object) -> StageRow | None:
         return self.stages.get(pk) if isinstance(pk, int) else None
 
-    def follow(self, values: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-        """pipeline_id, pipeline_stage_id and stage as they follow from whichever of them was set.
+    def follow(self, values: Mapping[str, Any], moved: Collection[str]) -> dict[str, Any]:
+        """pipeline_id, pipeline_stage_id and stage as they follow from those of them that were set (`moved`).
 
         A stage's code moves the lead to the first stage of its pipeline that has it, another pipeline to the stage of
         the same code there, else to the first one. What cannot be followed is left, for `judge` to refuse.
         """
-        pipeline_id, stage_id, code = (values.get(key) for key in PLACE)
-        was = before or {}
-        if before is None and pipeline_id is None:
-            given = self.stage(stage_id)
-            pipeline_id = given.pipeline_id if given else (self.pipelines[0].id if self.pipelines else None)
-        pipeline, found = self.pipeline(pipeline_id), self.stage(stage_id)
+        pipeline_id, stage_id, given = (values.get(key) for key in PLACE)
+        found = self.stage(stage_id)
+        if pipeline_id is None:
+            pipeline_id = found.pipeline_id if found else next((one.id for one in self.pipelines), None)
+        pipeline, code = self.pipeline(pipeline_id), given
         if pipeline is not None and not (found and (found.pipeline_id, found.code) == (pipeline.id, code)):
-            moved = [key for key in PLACE if values.get(key) != was.get(key)]
             if stage_id is not None and "pipeline_stage_id" in moved:
-                code = None if before is None or "stage" not in moved else code
+                code = given if "stage" in moved else None
             elif code and "stage" in moved:
                 found = pipeline.first(code)
-            elif "stage" in moved:
-                found = pipeline.first() if before is None else None  # who empties it is told that it is kept
+            elif found is None or "pipeline_id" in moved:
+                found, code = pipeline.first(code or None) or pipeline.first(), None
             else:
-                found, code = pipeline.first(code) or pipeline.first(), None
-            if found is not None:
-                stage_id, code = found.id, code or found.code
-        return {"pipeline_id": pipeline_id, "pipeline_stage_id": stage_id, "stage": code}
+                code = None  # the stage itself has got another code
+        if found is not None:
+            stage_id, code = found.id, code or found.code
+        return {"pipeline_id": pipeline_id, "pipeline_stage_id": stage_id, "stage": code or given}
 
     def judge(self, values: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Violation]:
         """The rules of a lead that lean on the account's setup."""
@@ -110,19 +108,25 @@ class Setup:
 PLACE = ("pipeline_id", "pipeline_stage_id", "stage")
 
 
+def moved(values: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
+    """Which of PLACE differ from what they were; of a new lead, those that are set."""
+    was = before or {}
+    return [key for key in PLACE if (values.get(key) or None) != (was.get(key) or None)]
+
+
 def of(account_id: int, using: str = DEFAULT_DB_ALIAS, token: str | None = None) -> Setup:
     """The setup of an account; token where it was read already, else it costs one query for each unit of work."""
     if token is None:
         work = open_unit(using)
-        memo = work.memo if work is not None else {}
-        key = ("setup", account_id)
-        token = memo.get(key)
-        if token is None:
-            token = Account.objects.using(using).values_list("setup_token", flat=True).get(pk=account_id)
-            memo[key] = token
+        token = work.remembered("setup", account_id) if work else None
+    if token is None:
+        token = Account.objects.using(using).values_list("setup_token", flat=True).get(pk=account_id)
+        if work:
+            work.remember("setup", account_id, value=token)
     return _read(using, account_id, token)
 
 
+# What is read may be newer than the token, if somebody commits in between: then nobody asks for this token any more.
 @lru_cache(maxsize=256)
 def _read(using: str, account_id: int, token: str) -> Setup:
     stages: dict[int, list[StageRow]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Count
-from django.db.models.signals import pre_delete
+from django.db.models.signals import pre_delete, pre_save
 
 from leads.models import Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag
 from leads.signals import Fact, happened
@@ -23,6 +23,7 @@ def connect() -> None:
     pre_delete.connect(keep_last_office, sender=Office, dispatch_uid="webhooks.receivers.keep_last_office")
     for model in (Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag):
         pre_delete.connect(keep_filtered, sender=model, dispatch_uid=f"webhooks.receivers.keep_filtered.{model}")
+    pre_save.connect(keep_filtered_name, sender=Tag, dispatch_uid="webhooks.receivers.keep_filtered_name")
 
 
 def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
@@ -50,6 +51,13 @@ def keep_filtered(sender: Any, instance: Any, **kwargs: Any) -> None:
         raise ValidationError(
             f"{instance} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
         )
+
+
+def keep_filtered_name(sender: Any, instance: Tag, raw: bool, using: str, **kwargs: Any) -> None:
+    """Filters know a tag by its name."""
+    stored = Tag.objects.using(using).filter(pk=instance.pk).exclude(name=instance.name).first()
+    if stored is not None and not raw:
+        keep_filtered(sender, stored)
 
 
 def _as_filtered(instance: Any) -> tuple[str, Any, int]:

@@ -5,7 +5,7 @@ from django.db import models
 
 from leads import custom
 from leads.models.account import Account
-from leads.models.set_up import SetUp
+from leads.models.account_setup import AccountSetup
 
 
 def check_key(key: str) -> None:
@@ -13,7 +13,7 @@ def check_key(key: str) -> None:
         raise ValidationError(f"Key {fault}.", code="key")
 
 
-class CustomField(SetUp):
+class CustomField(AccountSetup):
     """A field of the account's own; its values are in Lead.custom_fields, under its key."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="custom_fields")
@@ -37,9 +37,6 @@ class CustomField(SetUp):
 
     def __str__(self) -> str:
         return self.label
-
-    def owner_id(self) -> int:
-        return self.account_id
 
     @property
     def definition(self) -> custom.Definition:

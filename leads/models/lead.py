@@ -8,16 +8,16 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, router
-from django.db.models import Exists, F, OuterRef, Q
+from django.db import models
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from leads import fields, lead_row, validation
 from leads import setup as setups
-from leads.changes import Row, unit
+from leads.changes import CHUNK, Row, Unit, open_unit
 from leads.models.account import Account
 from leads.models.campaign import Campaign
-from leads.models.labels import LabelsField
+from leads.models.labels import LabelsField, folded
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
 from leads.models.pipeline import Pipeline, Stage
@@ -136,54 +136,79 @@ class Lead(Record):
         """Names that were set and are not stored yet."""
         return self.__dict__.setdefault("_labels_set", {})
 
-    # Where it stood when it was read or last saved: which of the three columns was set since decides what follows.
+    # What was read or last saved of some columns: by what differs we know what was set since.
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:
         lead = super().from_db(*args, **kwargs)
-        lead._remember_place()
+        lead._remember(_REMEMBERED)
         return lead
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        super().refresh_from_db(*args, **kwargs)
-        self._remember_place()
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        super().refresh_from_db(using, fields, from_queryset)
+        if fields is None:
+            self._labels.clear()
+            self._remember(_REMEMBERED)
+        else:
+            names = {column.name: column.attname for column in self._meta.concrete_fields}
+            self._remember(_REMEMBERED & {names.get(name, name) for name in fields})
 
-    def _remember_place(self) -> None:
-        self._place = {key: self.__dict__.get(key) for key in setups.PLACE}
+    def _remember(self, columns: Collection[str]) -> None:
+        self.__dict__.setdefault("_was", {}).update({column: self.__dict__.get(column) for column in columns})
 
-    def derive(self, before: Row | None, written: Collection[str] | None, using: str) -> Columns:
+    def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
         followed: dict[str, Any] = {}
+        was = self.__dict__.get("_was")
         if written is None or not _PLACE_NAMES.isdisjoint(written):
-            setup = before["setup"] if before else setups.of(self.account_id, using)
             now = {key: getattr(self, key) for key in setups.PLACE}
-            followed = setup.follow(now, self.__dict__.get("_place"))
+            followed = setups.of(self.account_id, work.using).follow(now, setups.moved(now, was or stored))
             for key, value in followed.items():
                 setattr(self, key, value)
-        return super().derive(before, written and {*written, *followed}, using) | followed.keys()
+        if was is None or self.modified_date == was["modified_date"]:
+            self.modified_date = work.now if stored is not None else self.modified_date
+        else:
+            work.marks[Lead, self.pk, "modified_date"] = self.modified_date
+        return super().derive(before, stored, written and {*written, *followed}, work) | followed.keys()
 
-    def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
-        using = using or router.db_for_write(type(self), instance=self)
-        with unit(using, savepoint=False):
-            super().save(*args, using=using, **kwargs)
-            self._remember_place()
-            for key in list(self._labels):
-                self._store_labels(key, self._labels.pop(key), using)
+    def saved(self, using: str) -> None:
+        self._remember(_REMEMBERED)
+        for key in list(self._labels):
+            self._store_labels(key, self._labels[key], using)
+            del self._labels[key]
+
+    @classmethod
+    def updated(cls, using: str, pks: Sequence[int], written: Collection[str]) -> None:
+        """What a queryset set of a lead's place is followed at once: a later write may set another part of it."""
+        moved = [key for key in setups.PLACE if not {key, key.removesuffix("_id")}.isdisjoint(written)]
+        if not moved:
+            return
+        mending: dict[tuple[Any, ...], list[int]] = {}
+        for start in range(0, len(pks), CHUNK):
+            for pk, row in cls.rows(using, pks[start : start + CHUNK]).items():
+                followed = row["setup"].follow(row, moved)
+                if followed["pipeline_stage_id"] is not None and any(row[key] != followed[key] for key in followed):
+                    mending.setdefault(tuple(followed.values()), []).append(pk)
+        for place, followers in mending.items():
+            for start in range(0, len(followers), CHUNK):
+                rows = cls.plain(using).filter(pk__in=followers[start : start + CHUNK])
+                rows.update(**dict(zip(setups.PLACE, place, strict=True)))
 
     def _store_labels(self, key: str, names: Sequence[str], using: str) -> None:
         """Tags come into being by being used; lists and campaigns have to be there."""
-        names = list(dict.fromkeys(name.strip() for name in names))
         relation = getattr(self, key)
-        any_of = Q(*[("name__iexact", name) for name in names], _connector=Q.OR) if names else Q(pk__in=())
-        stored = relation.model.objects.using(using).filter(any_of, account_id=self.account_id)
-        known = {label.name.casefold(): label for label in stored}
-        for name in names:
-            if name.casefold() in known:
-                continue
-            if key != "tags":
-                message = f"must be names of {key} of the account: {name} is none"
-                raise invalid([validation.Violation(key, "reference", message)])
-            known[name.casefold()] = relation.model.objects.using(using).create(account_id=self.account_id, name=name)
-        self._relate(relation, [known[name.casefold()].pk for name in names], using)
+        names_by_key = {folded(name): name.strip() for name in reversed(names)}
+        labels = relation.model._base_manager.using(using).filter(account_id=self.account_id, key__in=names_by_key)
+        ids = dict(labels.values_list("key", "pk"))
+        unknown = [name for folded_name, name in names_by_key.items() if folded_name not in ids]
+        if unknown and key != "tags":
+            message = f"must be names of {key} of the account: {unknown[0]} is none"
+            raise invalid([validation.Violation(key, "reference", message)])
+        if unknown:
+            # Somebody else may be inventing the same one.
+            new = [relation.model(account_id=self.account_id, name=name, key=folded(name)) for name in unknown]
+            relation.model._base_manager.using(using).bulk_create(new, ignore_conflicts=True)
+            ids = dict(labels.values_list("key", "pk"))
+        self._relate(relation, [ids[folded_name] for folded_name in dict.fromkeys(map(folded, names))], using)
 
     def _relate(self, relation: Any, label_ids: Sequence[int], using: str) -> None:
         """The manager's set() adds in any order: here the last one given is the one joined last. The unit is open."""
@@ -218,7 +243,10 @@ class Lead(Record):
     @classmethod
     def rows(cls, using: str, pks: Iterable[int], lock: bool = False) -> dict[int, Row]:
         rows = super().rows(using, pks, lock)
+        work = open_unit(using)
         for row in rows.values():
+            if work:
+                work.remember("setup", row["account_id"], value=row["account_setup"])
             row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
             for key in lead_row.LABELS:
                 row[f"{key}_given"] = json.loads(row[f"{key}_given"])
@@ -226,37 +254,52 @@ class Lead(Record):
 
     @classmethod
     def parts(cls, using: str, rows: Mapping[int, Row]) -> Mapping[int, Row]:
-        """The messages of these leads, oldest first."""
+        """The messages of these leads, oldest first: the newest ones, as far as THREAD_BYTES go."""
         from leads.models.message import Message
 
-        parts: dict[int, Row] = {pk: {"messages": []} for pk, row in rows.items() if row["has_messages"]}
-        if parts:
-            for message in Message.objects.using(using).filter(lead__in=parts).select_related("campaign"):
-                parts[message.lead_id]["messages"].append(message.told())
-        return parts
+        threads: dict[int, list[Any]] = {pk: [] for pk, row in rows.items() if row["has_messages"]}
+        room = dict.fromkeys(threads, THREAD_BYTES)
+        if threads:
+            newest_first = Message.objects.using(using).filter(lead__in=threads).order_by("-date", "-id")
+            for message in newest_first.select_related("campaign"):
+                room[message.lead_id] -= len(message.body.encode(errors="replace"))
+                if room[message.lead_id] >= 0:
+                    threads[message.lead_id].append(message.told())
+        return {pk: {"messages": thread[::-1]} for pk, thread in threads.items()}
 
     @classmethod
-    def derived(cls, before: Row | None, after: Row, using: str) -> Row:
+    def derived(cls, before: Row | None, after: Row, work: Unit, settling: bool = True) -> Row:
         derived = validation.derive({**after["details"], **after}, before)
-        derived |= (after.get("setup") or setups.of(after["account_id"], using)).follow(after, before)
-        details = lead_row.with_histories(before, after)
-        return derived if details == after["details"] else derived | {"details": details}
+        setup = setups.of(after["account_id"], work.using)
+        derived |= setup.follow(after, setups.moved(after, before))
+        grown = (Lead, after["id"], "histories")
+        details = after["details"]
+        if settling and before is not None and grown in work.marks:
+            details = lead_row.without_detours(before, after)
+        details = lead_row.with_histories(before, {**after, "details": details})
+        if details != after["details"]:
+            derived["details"] = details
+            work.marks[grown] = True
+        return derived
 
     @classmethod
-    def stamps(cls, before: Row | None, after: Row, changed: bool) -> Row:
-        stamps = super().stamps(before, after, changed)
+    def stamps(cls, before: Row | None, after: Row, changed: bool, work: Unit) -> Row:
+        stamps = super().stamps(before, after, changed, work)
         if before is not None and not changed:
-            return stamps | {"modified_date": before["modified_date"]}
+            given = work.marks.get((Lead, before["id"], "modified_date"))
+            return stamps | {"modified_date": given or before["modified_date"]}
         if before is not None and after["modified_date"] == before["modified_date"]:
-            return stamps | {"modified_date": timezone.now()}
+            return stamps | {"modified_date": work.now}
         return stamps
 
     @classmethod
-    def next_stamps(cls) -> dict[str, Any]:
-        return super().next_stamps() | {"modified_date": timezone.now()}
+    def next_stamps(cls, work: Unit) -> dict[str, Any]:
+        return super().next_stamps(work) | {"modified_date": work.now}
 
     @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
+        if before is not None and before["account_id"] != after["account_id"]:
+            raise invalid([validation.Violation("account_id", "kept", "cannot be changed")])
         values, was = lead_row.by_key(after), lead_row.by_key(before) if before is not None else None
         violations = judge(values, was, setup=after["setup"])
         if violations and was is not None:
@@ -299,6 +342,10 @@ _RELATED = {
     "stage_outcome": ("pipeline_stage", "outcome"),
 }
 _PLACE_NAMES = {*setups.PLACE, "pipeline", "pipeline_stage"}
+_REMEMBERED = {*setups.PLACE, "modified_date"}
+
+# Of the messages in a snapshot, all together: each event carries them, and a body of more than 1 MiB is not sent.
+THREAD_BYTES = 256 * 1024
 
 
 def labels_field(key: str) -> LabelsField:
@@ -323,7 +370,7 @@ def judge(
 
     Admin, API and the unit of work ask here, so that all of them choose the profile alike.
     """
-    followed = setup.follow(values, before)
+    followed = setup.follow(values, setups.moved(values, before))
     empty = {key for key in followed if values.get(key) in (None, "")}
     if before is None:
         # What was given is judged as it was given.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models, router
 from django.utils import timezone
 
@@ -24,8 +25,15 @@ class Direction(models.TextChoices):
 GENERATION = ("angle", "framework", "test", "tone", "campaign_step", "word_limit")
 
 
+class MessageQuerySet(models.QuerySet["Message"]):
+    def bulk_create(self, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError("Save messages one by one: the counters and dates of their leads follow each.")
+
+
 class Message(models.Model):
-    """Adding one is a fact about its lead: the counters and dates of the lead follow. Mending its text is none."""
+    """Adding one is a fact about its lead, whose counters and dates follow. Mending its text or deleting it is none."""
+
+    objects = MessageQuerySet.as_manager()
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="messages")
     type = models.CharField(max_length=8, choices=Direction.choices)
@@ -53,6 +61,9 @@ class Message(models.Model):
 
     def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
         using = using or router.db_for_write(type(self), instance=self)
+        if self.campaign is not None and self.campaign.account_id != self.lead.account_id:
+            raise ValidationError({"campaign": ValidationError("must be a campaign of the account", code="reference")})
+        self.date = models.DateTimeField().to_python(self.date)
         added = self._state.adding
         with unit(using, savepoint=False) as work:
             work.touch(Lead, [self.lead_id])

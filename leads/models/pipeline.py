@@ -8,11 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, router
 from django.db.models import Q
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 
 from leads import fields
 from leads.changes import unit
 from leads.models.account import Account
-from leads.models.set_up import SetUp
+from leads.models.account_setup import AccountSetup
 
 DEFAULT_NAME = "Sales pipeline"
 
@@ -20,7 +22,7 @@ DEFAULT_NAME = "Sales pipeline"
 OUTCOME_OF = {"WON": "win", "LOST": "loss", "DUPLICATE": "loss", "SPAM": "loss", "DELETED": "loss"}
 
 
-class Pipeline(SetUp):
+class Pipeline(AccountSetup):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="pipelines")
     name = models.CharField(max_length=100)
     position = models.PositiveSmallIntegerField(default=0)
@@ -40,28 +42,25 @@ class Pipeline(SetUp):
     def __str__(self) -> str:
         return self.name
 
-    def owner_id(self) -> int:
-        return self.account_id
-
     def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
         """An account has exactly one default: its first pipeline, until another one is made it."""
         using = using or router.db_for_write(type(self), instance=self)
         with unit(using, savepoint=False):
-            others = (
-                Pipeline.objects.using(using).filter(account_id=self.account_id, is_default=True).exclude(pk=self.pk)
-            )
-            if not self.is_default and not others.exists():
-                self.is_default = True
-                update_fields = update_fields and {*update_fields, "is_default"}
-            if self.is_default:
-                others.update(is_default=False)
+            # One after the other: two that both become the default would leave none or two.
+            Account.objects.using(using).select_for_update(no_key=True).filter(pk=self.account_id).first()
+            pipelines = Pipeline.objects.using(using)
+            if pipelines.filter(pk=self.pk).exclude(account_id=self.account_id).exists():
+                raise ValidationError("A pipeline stays in its account.", code="kept")
+            if update_fields is None or "is_default" in update_fields:
+                others = pipelines.filter(account_id=self.account_id, is_default=True).exclude(pk=self.pk)
+                if self.is_default:
+                    others.update(is_default=False)
+                else:
+                    self.is_default = not others.exists()
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        if self.is_default:
-            raise ValidationError(
-                "New leads begin in this pipeline. Make another one the default first.", code="in_use"
-            )
+        keep_default(instance=self, origin=self)  # before it is looked for what stands in the way
         return super().delete(*args, **kwargs)
 
     def put_stages(self, stages: Sequence[Stage]) -> None:
@@ -90,7 +89,17 @@ class Pipeline(SetUp):
         return pipeline
 
 
-class Stage(SetUp):
+@receiver(pre_delete, sender=Pipeline)
+def keep_default(instance: Pipeline, origin: Any, **kwargs: Any) -> None:
+    """Deleted by itself, that is: with its account it goes."""
+    by_itself = isinstance(origin, Pipeline) or getattr(origin, "model", None) is Pipeline
+    if instance.is_default and by_itself:
+        raise ValidationError("New leads begin in this pipeline. Make another one the default first.", code="in_use")
+
+
+class Stage(AccountSetup):
+    account_path = "pipeline__account_id"
+
     pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
     name = models.CharField(max_length=100)
     position = models.PositiveSmallIntegerField(default=0)
@@ -110,13 +119,15 @@ class Stage(SetUp):
     def __str__(self) -> str:
         return self.name
 
-    def owner_id(self) -> int:
-        return self.pipeline.account_id
+    def account_of(self, using: str) -> int | None:
+        return Pipeline.objects.using(using).filter(pk=self.pipeline_id).values_list("account_id", flat=True).first()
 
     def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
         """The leads that stand here carry its code."""
         using = using or router.db_for_write(type(self), instance=self)
         with unit(using, savepoint=False):
+            if Stage.objects.using(using).filter(pk=self.pk).exclude(pipeline_id=self.pipeline_id).exists():
+                raise ValidationError("A stage stays in its pipeline.", code="kept")
             super().save(*args, using=using, **kwargs)
             self.leads.using(using).exclude(stage=self.code).update(stage=self.code)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from leads.changes import CHUNK, Row, open_unit, unit
+from leads.changes import CHUNK, Row, Unit, open_unit, unit
 
 Columns = set[str]
 
@@ -22,13 +22,16 @@ class RecordQuerySet(models.QuerySet["Record"]):
     def update(self, **values: Any) -> int:
         with unit(self._for_write_db(), savepoint=False) as work:
             pks = list(self.order_by("pk").values_list("pk", flat=True))
+            written = set(values)
             if len(work.touch(self.model, pks)) == len(pks):
-                values = self.model.next_stamps() | values  # else the unit's exit would do so row by row
+                values = self.model.next_stamps(work) | values  # else the unit's exit would do so row by row
             # By key, as a row that another transaction adds meanwhile was not touched.
-            return sum(
+            updated = sum(
                 super(RecordQuerySet, self.filter(pk__in=pks[start : start + CHUNK])).update(**values)
                 for start in range(0, len(pks), CHUNK)
             )
+            self.model.updated(self.db, pks, written)
+            return updated
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -49,9 +52,11 @@ class RecordQuerySet(models.QuerySet["Record"]):
         with unit(self._for_write_db(), savepoint=False) as work:
             work.touch(self.model, [obj.pk for obj in objs if obj.pk is not None])
             for obj in objs:
-                obj.derive(None, None, self.db)
+                obj.derive(None, None, None, work)
             created = super().bulk_create(objs, batch_size, **options)
             work.born(self.model, [obj.pk for obj in created])
+            for obj in created:
+                obj.saved(self.db)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
@@ -86,17 +91,20 @@ class Record(models.Model):
     def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
         using = using or router.db_for_write(type(self), instance=self)
         with unit(using, savepoint=False) as work:
+            stored = None
             if self.pk is not None:
-                work.touch(type(self), [self.pk])
-            before = work.before(type(self), self.pk)
-            if update_fields is None and before is not None and (deferred := self.get_deferred_fields()):
+                first = work.touch(type(self), [self.pk])
+                before = work.before(type(self), self.pk)
+                stored = before if first else type(self).rows(using, [self.pk]).get(self.pk)
+            if update_fields is None and stored is not None and (deferred := self.get_deferred_fields()):
                 loaded = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
                 update_fields = loaded - deferred
-            derived = self.derive(before, update_fields, using)
+            derived = self.derive(work.before(type(self), self.pk), stored, update_fields, work)
             if update_fields:
                 update_fields = {*update_fields, *derived}
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
             work.born(type(self), [self.pk])
+            self.saved(using)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(type(self), instance=self)
@@ -104,23 +112,31 @@ class Record(models.Model):
             work.doomed(type(self), [self.pk])
             return super().delete(using=using, keep_parents=keep_parents)
 
-    def derive(self, before: Row | None, written: Collection[str] | None, using: str) -> Columns:
+    def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
         """Set what follows from other columns before the row is written: the unit's exit then finds nothing to mend.
 
-        `written` names the columns that will be, None for all; the others count as they are stored, not as this
-        instance may remember them.
+        before is the row as the unit found it, stored as it stands now; None where there was, or is, none. `written`
+        names the columns that will be, None for all; the others count as they are stored, not as this instance may
+        remember them.
         """
-        columns: Row = dict(before or {})
+        columns: Row = dict(stored or {})
         for field in self._meta.concrete_fields:
             if written is None or field.attname in written or field.name in written:
                 columns[field.attname] = getattr(self, field.attname)
         derived: Row = {}
         if not any(hasattr(value, "resolve_expression") for value in columns.values()):
-            derived = self.derived(before, columns, using)
-        derived |= self.stamps(before, columns, True)
+            derived = self.derived(stored, columns, work, settling=False)
+        derived |= self.stamps(before, columns, True, work)
         for column, value in derived.items():
             setattr(self, column, value)
         return set(derived)
+
+    def saved(self, using: str) -> None:
+        """The row was just written, by save() or bulk_create(); the unit is open."""
+
+    @classmethod
+    def updated(cls, using: str, pks: Sequence[int], written: Collection[str]) -> None:
+        """The rows were just written by a queryset; the unit is open."""
 
     # What a unit of work asks of the model.
 
@@ -140,7 +156,12 @@ class Record(models.Model):
         pks = list(pks)
         if not pks:
             return {}
-        select, given, columns = _select(cls, using, len(pks), lock)
+        if lock and connections[using].features.has_select_for_update:
+            # By a statement of its own: after a wait PostgreSQL reads the locked row anew, but neither joins nor
+            # subqueries. In one order for everybody, so that two units cannot wait for each other's locks.
+            locking = cls.plain(using).filter(pk__in=pks).order_by("pk").select_for_update(no_key=True)
+            list(locking.values_list("pk"))
+        select, given, columns = _select(cls, using, len(pks))
         found = cls.plain(using).raw(select, [*given, *pks])
         return {each.pk: {column: getattr(each, column) for column in columns} for each in found}
 
@@ -150,17 +171,20 @@ class Record(models.Model):
         return {}
 
     @classmethod
-    def derived(cls, before: Row | None, after: Row, using: str) -> Row:
-        """The columns that follow from others, with the values that they ought to have."""
+    def derived(cls, before: Row | None, after: Row, work: Unit, settling: bool = True) -> Row:
+        """The columns that follow from others, with the values that they ought to have.
+
+        settling: `after` is what the unit comes to, not one of the writes within it.
+        """
         return {}
 
     @classmethod
-    def stamps(cls, before: Row | None, after: Row, changed: bool) -> Row:
+    def stamps(cls, before: Row | None, after: Row, changed: bool, work: Unit) -> Row:
         """The columns that say which state of the record this is, and since when."""
         return {"version": (before["version"] if before else 0) + changed}
 
     @classmethod
-    def next_stamps(cls) -> dict[str, Any]:
+    def next_stamps(cls, work: Unit) -> dict[str, Any]:
         """The same for rows that are written without being read: expressions."""
         return {"version": F("version") + 1}
 
@@ -189,15 +213,12 @@ class Record(models.Model):
 
 
 @lru_cache(maxsize=32)
-def _select(model: type[Record], using: str, count: int, lock: bool) -> tuple[str, list[Any], list[str]]:
+def _select(model: type[Record], using: str, count: int) -> tuple[str, list[Any], list[str]]:
     """The statement that reads so many rows, its parameters before the keys, and its columns.
 
     For Django it takes longer to write it than to run it.
     """
-    # In one order for everybody, so that two units cannot wait for each other's locks.
     query = model.plain(using).filter(pk__in=range(count)).order_by("pk")
-    if lock and connections[using].features.has_select_for_update:
-        query = query.select_for_update(of=("self",), no_key=True)
     columns = [field.attname for field in model._meta.concrete_fields]
     sql, parameters = query.values(*columns, **model.names()).query.get_compiler(using).as_sql()
     assert list(parameters)[-count:] == list(range(count)), "the keys stand last"

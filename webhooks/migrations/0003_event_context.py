@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('webhooks', '0002_filters'),
+        ("webhooks", "0002_filters"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='event',
-            name='context',
-            field=models.TextField(default='{}'),
+            model_name="event",
+            name="context",
+            field=models.TextField(default="{}"),
         ),
     ]

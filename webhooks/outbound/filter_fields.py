@@ -17,6 +17,7 @@ from typing import Any, Literal
 from leads import fields as catalogue
 from leads import setup
 from leads.custom import Definition
+from leads.lead_row import CHANGING
 from leads.models import Campaign, LeadList, Office, Tag, User
 from webhooks.models import Webhook
 from webhooks.wire.filter import CUSTOM, Condition, Scalar
@@ -89,7 +90,8 @@ class FilterField:
     @property
     def operators(self) -> tuple[str, ...]:
         extra = ("contains",) if self.kind == "several" and not self.by_id else ()
-        return (*_OPERATORS[self.kind], *extra)
+        told = self.group == catalogue.CUSTOM or self.key in CHANGING
+        return tuple(op for op in (*_OPERATORS[self.kind], *extra) if told or not op.startswith("changed"))
 
     def operator_words(self, op: str) -> str:
         return _IN_TIME.get(op, WORDS[op]) if self.kind in ("moment", "date") else WORDS[op]

@@ -191,7 +191,9 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        yield from _texts([*value.keys(), *value.values()])
+        # A list or campaign is its name; of other objects the keys are text as well.
+        label = value.keys() == {"id", "name"}
+        yield from _texts([value["name"]] if label else [*value.keys(), *value.values()])
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)
