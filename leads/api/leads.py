@@ -152,12 +152,11 @@ def _violations(
 ) -> list[Violation]:
     """At most one for each field."""
     merged = lead.values() | given
-    found = []
     if before is None:
         merged |= derive(merged)
-        # The model takes "" for the stage where the pipeline begins. Who sends it has sent no stage.
-        if "stage" in given and (violation := judge_value(BY_KEY["stage"], given["stage"])) is not None:
-            found.append(violation)
+    # Where the lead stands is judged as it was sent, not as what follows mends it.
+    place = [(BY_KEY[key], given[key]) for key in setups.PLACE if given.get(key) is not None]
+    found = [violation for field, value in place if (violation := judge_value(field, value)) is not None]
     found += judge(merged, before, setup=setup, leads_api=True)
     found += view.scope.judge(lead.account_id, merged, before, lead.pk)
     first: dict[str, Violation] = {}

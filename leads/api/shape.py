@@ -102,8 +102,9 @@ def _read(key: Key, value: Any) -> tuple[Any, Fault | None]:
 
 
 def taken(record: models.Model, key: str, exclude: Sequence[str] = ()) -> list[Fault]:
-    """By the constraints of the model, but for those that name one of `exclude`."""
+    """By the model's own word and its constraints, but for those that name one of `exclude`."""
     try:
+        record.clean()
         record.validate_constraints(exclude=set(exclude))
     except ValidationError:
         return [Fault(key, "unique", f"is the {key} of another {record._meta.verbose_name} of this account")]

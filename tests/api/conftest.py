@@ -119,7 +119,8 @@ class World:
 def set_up(account: Account) -> Pipeline:
     """The pipeline Lettings, and what FULL of test_leads.py names."""
     LeadList.objects.create(account=account, name="Newsletter")
-    Campaign.objects.bulk_create([Campaign(account=account, name=name) for name in ("Spring", "Autumn")])
+    for name in ("Spring", "Autumn"):
+        Campaign.objects.create(account=account, name=name)
     CustomField.objects.create(account=account, key="budget", label="Budget", kind="number")
     CustomField.objects.create(account=account, key="areas", label="Areas", kind="choices", choices=["N1", "N2"])
     lettings = Pipeline.objects.create(account=account, name="Lettings", position=1)

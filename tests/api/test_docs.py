@@ -67,4 +67,4 @@ def test_examples(manager: KeyClient, world: World):
         if response.status_code == 201:
             ids[path.split("/")[-1][:-1].upper()] = response.json()["id"]
     assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", "LEAD", "MESSAGE", "PIPELINE", "TAG"}
-    assert {"LEAD", "MESSAGE", "PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD"} == set(ids)
+    assert {"LEAD", "MESSAGE", "PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD", "FORM"} == set(ids)
