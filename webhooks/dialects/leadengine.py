@@ -1,7 +1,7 @@
 """LeadEngine, outbound: a change of lead status as 8 keys, with the lead's fields as a list and its thread of messages.
 
 Source: LeadEngine's help article on webhooks, sections 2, 4, 6 and 7, read 2026-11-21. Where it is silent or
-contradicts itself, the readings LE-A1 to LE-A34 of tests/conformance decide.
+contradicts itself, the readings LE-A1 to LE-A34 in docs/leadengine.md decide.
 """
 
 import hmac
