@@ -47,14 +47,13 @@ from webhooks.admin.webhook_form import (
     fields_of,
     in_effect,
     in_words,
+    one_endpoint,
     webhook_form,
 )
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, State, Webhook
 from webhooks.outbound import rotation, switch, trial
 from webhooks.outbound.compose import MASK
-
-_ONE_ENDPOINT = "{} itself knows one endpoint per account; here, each webhook gets all of its events."
 
 
 class WebhookList(ChangeList):
@@ -230,7 +229,6 @@ class WebhookAdmin(Admin):
             # After adding, the page with the secret comes, whatever button was pressed.
             context |= {
                 "show_save_and_continue": False,
-                "siblings": self._siblings(request),
                 "preview_url": self.url("new_preview"),
             }
         elif request.method == "GET":
@@ -265,24 +263,11 @@ class WebhookAdmin(Admin):
             return HttpResponseRedirect(self.url("change", obj))
         return super()._after_save(request, obj, added=added, stay=stay)
 
-    def _siblings(self, request: HttpRequest) -> list[str]:
-        """A sentence for each system that knows one endpoint, and of which the account has a webhook already."""
-        scope = scope_of(request)
-        if scope.every_account:
-            return []
-        found = []
-        for dialect in DIALECTS.values():
-            count = Webhook.objects.filter(scope.in_account(), dialect=dialect.name).count()
-            if dialect.one_endpoint and count:
-                have = plural(count, f"{dialect.label} webhook")
-                found.append(f"This account has {have} already. {_ONE_ENDPOINT.format(dialect.label)}")
-        return found
-
     def _warn_of_siblings(self, request: HttpRequest, webhook: Webhook) -> None:
         count = Webhook.objects.filter(account_id=webhook.account_id, dialect=webhook.dialect).count()
         if webhook.wire.one_endpoint and count > 1:
             label = webhook.wire.label
-            words = f"{webhook.account} has {count} {label} webhooks now. {_ONE_ENDPOINT.format(label)}"
+            words = f"{webhook.account} has {count} {label} webhooks now. {one_endpoint(webhook.dialect)}"
             messages.warning(request, words)
 
     # Deleting

@@ -126,11 +126,34 @@ def _sending_addresses() -> SafeString | str:
     )
 
 
-def _system_help() -> SafeString:
-    described = {dialect.name: dialect.description for dialect in DIALECTS.values()}
+def _system_help(siblings: Mapping[str, str]) -> SafeString:
+    def sentence(dialect: Dialect) -> str | SafeString:
+        if dialect.name not in siblings:
+            return dialect.description
+        return format_html('{} <span class="lc-warn">{}</span>', dialect.description, siblings[dialect.name])
+
     return format_html(
-        "Decides the payload, the signature, what counts as success and how often we try. {}", by_system(described)
+        "Decides the payload, the signature, what counts as success and how often we try. {}",
+        by_system({dialect.name: sentence(dialect) for dialect in DIALECTS.values()}),
     )
+
+
+def _siblings(scope: Scope) -> dict[str, str]:
+    """Of the systems that know one endpoint, a sentence on those that the account has a webhook of already."""
+    counts = {
+        dialect.name: Webhook.objects.filter(scope.in_account(), dialect=dialect.name).count()
+        for dialect in DIALECTS.values()
+        if dialect.one_endpoint and not scope.every_account
+    }
+    return {
+        name: f"This account has {plural(count, f'{DIALECTS[name].label} webhook')} already. {one_endpoint(name)}"
+        for name, count in counts.items()
+        if count
+    }
+
+
+def one_endpoint(name: str) -> str:
+    return f"{DIALECTS[name].label} itself knows one endpoint per account; here, each webhook gets all of its events."
 
 
 class HeadersField(forms.Field):
@@ -271,7 +294,7 @@ class _WebhookForm(forms.ModelForm):
         # Only superusers choose, and only at birth: deliveries and events of the account point at it from then on.
         if webhook.pk is not None or not self.scope.every_account:
             del self.fields["account"]
-        self.fields["dialect"].help_text = _system_help()
+        self.fields["dialect"].help_text = _system_help({} if webhook.pk is not None else _siblings(self.scope))
         self.fields["url"].help_text = _url_help()
         if webhook.pk is None:
             self.initial.setdefault("dialect", next(iter(DIALECTS)))
