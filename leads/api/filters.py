@@ -12,6 +12,7 @@ from django.http import QueryDict
 from leads.api.errors import Fault, Problem
 from leads.api.view import id_of
 from leads.fields import BY_KEY
+from leads.models.labels import folded
 from leads.models.lead import labels_field
 from leads.validation import judge_value, read_moment, read_phone
 
@@ -51,8 +52,8 @@ def _label(key: str) -> Callable[[str], Q]:
     """Leads that have the label of this name."""
     relation = labels_field(key)
     between: Any = relation.remote_field.through
-    lead, name = relation.m2m_field_name(), f"{relation.m2m_reverse_field_name()}__name__iexact"
-    return lambda value: Q(Exists(between.objects.filter(**{lead: OuterRef("pk"), name: value})))
+    lead, key = relation.m2m_field_name(), f"{relation.m2m_reverse_field_name()}__key"
+    return lambda value: Q(Exists(between.objects.filter(**{lead: OuterRef("pk"), key: folded(value)})))
 
 
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,10}")

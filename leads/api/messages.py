@@ -16,6 +16,7 @@ from leads.api.shape import key_of, lay_over
 from leads.api.view import unknown_keys
 from leads.models import Campaign, Lead, Message
 from leads.models.apikey import Scope as KeyScope
+from leads.models.labels import folded
 from leads.models.message import GENERATION
 
 _SCOPES = (KeyScope.LEADS_READ, KeyScope.LEADS_WRITE)
@@ -69,7 +70,7 @@ class MessageResource(Resource):
         campaign = None
         if name is not None:
             campaigns = Campaign.objects.filter(account_id=self.lead.account_id)
-            campaign = campaigns.filter(name__iexact=name.strip()).first() if isinstance(name, str) else None
+            campaign = campaigns.filter(key=folded(name)).first() if isinstance(name, str) else None
             if campaign is None:
                 return [Fault("campaign", "reference", "must be the name of a campaign of the account")]
         message.campaign = campaign

@@ -142,7 +142,7 @@ FOUND: dict[str, Any] = {
         "pipeline_id={pipeline}",
         "pipeline_stage_id={stage}",
         "tag=vip",
-        "tag=Z%C3%BCrich",
+        "tag=Z%C3%9CRICH",
         "list=newsletter",
         "campaign=Autumn",
         "score_min=7&score_max=7",
