@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from leads import roles
 from leads.fields import BY_KEY
 from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
-from leads.models.labels import Label
+from leads.models.labels import Label, folded
 from leads.validation import Violation
 
 
@@ -134,13 +134,12 @@ _GIVEN_BY_NAME: Mapping[str, type[Label]] = {"lists": LeadList, "campaigns": Cam
 
 def _unknown(model: type[Label], account_id: int, given: object, stored: object) -> list[str]:
     """The names that are no label of the account; those that the lead has already are not asked for."""
-    kept = {name.casefold() for name in _names(stored)}
-    new = [name for name in _names(given) if name.casefold() not in kept]
+    kept = {folded(name) for name in _names(stored)}
+    new = [name for name in _names(given) if folded(name) not in kept]
     if not new:
         return []
-    rows = model._default_manager.filter(account_id=account_id)
-    there = {name.casefold() for name in rows.values_list("name", flat=True)}
-    return [name for name in new if name.casefold() not in there]
+    there = set(model._default_manager.filter(account_id=account_id).values_list("key", flat=True))
+    return [name for name in new if folded(name) not in there]
 
 
 def _names(value: object) -> Iterator[str]:

@@ -19,6 +19,7 @@ from leads.forms.questions import choosable, faults
 from leads.models import Form, FormSubmission, Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.form import Outcome, read_redirect
+from leads.models.labels import folded
 from leads.validation import in_seconds, judge_value
 
 _SCOPES = (KeyScope.SETUP_READ, KeyScope.SETUP_WRITE)
@@ -80,12 +81,12 @@ class FormResource(Resource):
             found.append(Fault(key, violation.rule, violation.message))
             return []
         model: Any = Lead._meta.get_field(key).related_model
-        known = {label.name.casefold(): label for label in model.objects.filter(account=self.account)}
-        missing = [name for name in names if name.strip().casefold() not in known]
+        known = {label.key: label for label in model.objects.filter(account=self.account)}
+        missing = [name for name in names if folded(name) not in known]
         if missing:
             found.append(Fault(key, "reference", f"must be {key} that the account has, not {missing[0]}"))
             return []
-        return [known[name.strip().casefold()] for name in names]
+        return [known[folded(name)] for name in names]
 
     def _questions(self, form: Form, sent: Mapping[str, Any]) -> list[Fault]:
         """The fields as sent, each with its own label and optional unless it says otherwise."""
