@@ -7,6 +7,7 @@ leads that it touches, from whichever side it is made. Rows written through the 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cached_property, wraps
 from typing import Any
 
@@ -26,6 +27,7 @@ class LabelQuerySet(models.QuerySet["Label"]):
     def delete(self) -> tuple[int, dict[str, int]]:
         self._for_write = True
         with unit(self.db, savepoint=False):
+            hold(self.model, self.db, list(self.values_list("pk", flat=True)))
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -62,7 +64,13 @@ class Label(models.Model):
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(type(self), instance=self)
         with unit(using, savepoint=False):
+            hold(type(self), using, [self.pk])
             return super().delete(using=using, keep_parents=keep_parents)
+
+
+def hold(model: type[Label], using: str, pks: Sequence[int]) -> None:
+    """Before Django looks for what goes with these labels: from here on nobody can commit one of them on a lead."""
+    list(model._base_manager.using(using).select_for_update().filter(pk__in=pks).order_by("pk").values_list("pk"))
 
 
 def folded(name: str) -> str:
@@ -162,7 +170,5 @@ def note_raw_load(instance: Any, raw: bool, **kwargs: Any) -> None:
 def touch_unlabelled(sender: type[models.Model], instance: Any, using: str, **kwargs: Any) -> None:
     work = open_unit(using)
     if work is not None and issubclass(sender, Label):
-        # Whoever is putting it on a lead now is waited for, or waits.
-        sender._base_manager.using(using).select_for_update().filter(pk=instance.pk).first()
         leads = instance.leads
         work.touch(leads.model, list(leads.using(using).order_by("pk").values_list("pk", flat=True)))
