@@ -24,6 +24,7 @@ def connect() -> None:
     for model in (Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag):
         pre_delete.connect(keep_filtered, sender=model, dispatch_uid=f"webhooks.receivers.keep_filtered.{model}")
     pre_save.connect(keep_filtered_name, sender=Tag, dispatch_uid="webhooks.receivers.keep_filtered_name")
+    pre_save.connect(keep_filtered_choices, sender=CustomField, dispatch_uid="webhooks.receivers.keep_filtered_choices")
 
 
 def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
@@ -45,12 +46,7 @@ def keep_last_office(sender: Any, instance: Office, using: str, **kwargs: Any) -
 
 def keep_filtered(sender: Any, instance: Any, **kwargs: Any) -> None:
     """A filter on what is gone lets nothing through: the webhook would fall silent, and nobody would know why."""
-    key, value, account_id = _as_filtered(instance)
-    names = filter_fields.asking_for(account_id, key, value)
-    if names:
-        raise ValidationError(
-            f"{instance} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
-        )
+    _refuse_if_asked_for(instance, *_as_filtered(instance))
 
 
 def keep_filtered_name(sender: Any, instance: Tag, raw: bool, using: str, **kwargs: Any) -> None:
@@ -58,6 +54,23 @@ def keep_filtered_name(sender: Any, instance: Tag, raw: bool, using: str, **kwar
     stored = Tag.objects.using(using).filter(pk=instance.pk).exclude(name=instance.name).first()
     if stored is not None and not raw:
         keep_filtered(sender, stored)
+
+
+def keep_filtered_choices(sender: Any, instance: CustomField, raw: bool, using: str, **kwargs: Any) -> None:
+    """And one of a list by its text."""
+    stored = CustomField.objects.using(using).filter(pk=instance.pk).first()
+    if stored is not None and not raw:
+        for choice in stored.choices:
+            if choice not in instance.choices:
+                _refuse_if_asked_for(choice, stored.definition.path, choice, stored.account_id)
+
+
+def _refuse_if_asked_for(what: Any, key: str, value: Any, account_id: int) -> None:
+    names = filter_fields.asking_for(account_id, key, value)
+    if names:
+        raise ValidationError(
+            f"{what} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
+        )
 
 
 def _as_filtered(instance: Any) -> tuple[str, Any, int]:

@@ -43,6 +43,28 @@ def test_what_a_filter_asks_for_stays_until_the_filter_goes(key, op):
     assert not type(record).objects.filter(pk=record.pk).exists()
 
 
+def test_a_name_that_a_filter_asks_for_stays():
+    vip = records()["tags"]
+    webhook = factories.webhook(filters=[{"field": "tags", "op": "is", "value": "vip"}])
+    vip.name = "VIP client"
+    with pytest.raises(ValidationError, match="vip is in the filters of LeadPro production"):
+        vip.save()
+    Webhook.objects.filter(pk=webhook.pk).update(filters=[])
+    vip.save()
+
+
+def test_a_choice_that_a_filter_asks_for_stays():
+    region = CustomField(account=factories.account(), key="region", label="Region", kind="choice")
+    region.choices = ["north", "south"]
+    region.save()
+    factories.webhook(filters=[{"field": "custom_fields.region", "op": "is", "value": "north"}])
+    region.choices = ["west", "north"]
+    region.save()
+    region.choices = ["North", "west"]
+    with pytest.raises(ValidationError, match="north is in the filters of LeadPro production"):
+        region.save()
+
+
 def test_the_former_value_of_a_change_counts_too():
     stage = records()["pipeline_stage_id"]
     factories.webhook(filters=[{"field": "pipeline_stage_id", "op": "changed_from_to", "before": stage.pk}])

@@ -64,7 +64,9 @@ def render(event: Event, heard_as: str, settings: Mapping[str, Any]) -> bytes:
         # Two pipelines may have stages of one name; a move between them leaves the name out of the changes.
         payload["previous_stage"] = _before(event, "stage_name", event.data.get("stage_name"))
     elif heard_as == "lead.assigned":
-        payload["previous_assigned_to"] = _before(event, "owner", None)
+        # Two people may share an address; a change between them leaves it out as well.
+        unchanged = event.data.get("owner") if "owner_id" in event.changes else None
+        payload["previous_assigned_to"] = _before(event, "owner", unchanged)
     return document.write(payload)
 
 

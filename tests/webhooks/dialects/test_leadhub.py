@@ -121,9 +121,10 @@ def test_the_status_comes_from_the_stage_and_then_from_ours(
         ("lead.stage_changed", {"pipeline_stage_id": [4, 17]}, "previous_stage", "Sold"),
         ("lead.assigned", {"owner": ["p@example.com", "d@example.com"]}, "previous_assigned_to", "p@example.com"),
         ("lead.assigned", {}, "previous_assigned_to", None),
+        ("lead.assigned", {"owner_id": [4, 5]}, "previous_assigned_to", "d@example.com"),
         ("form.submitted", {}, "form", {"id": 4, "name": "Contact us", "fields": {"Message": "Hello"}}),
     ],
-    ids=["stage", "first-stage", "stage-of-that-name", "owner", "owner-at-birth", "form"],
+    ids=["stage", "first-stage", "stage-of-that-name", "owner", "owner-at-birth", "owner-of-that-address", "form"],
 )
 def test_what_belongs_to_the_event_stands_beside_the_lead(
     type_: str, changes: Mapping[str, Any], key: str, value: object
