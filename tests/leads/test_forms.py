@@ -25,7 +25,7 @@ from leads.forms.sender import address_of
 from leads.forms.views import LARGEST_BODY
 from leads.models import Campaign, CustomField, Form, FormSubmission, Lead, LeadList, Membership, Pipeline, Tag, User
 from leads.models.form import Outcome
-from leads.signals import Fact, happened
+from leads.signals import Fact
 from tests import factories
 from tests.admin.page import Page
 
@@ -63,18 +63,6 @@ def send(form: Form, body: Any, **extra: Any) -> Any:
     """As a program does."""
     text = body if isinstance(body, str | bytes) else json.dumps(body)
     return Client().post(page.path_of(form), text, **({"content_type": "application/json"} | extra))
-
-
-@pytest.fixture
-def told():
-    facts: list[Fact] = []
-
-    def listen(sender: Any, **kwargs: Any) -> None:
-        facts.extend(kwargs["facts"])
-
-    happened.connect(listen)
-    yield facts
-    happened.disconnect(listen)
 
 
 # --- the page ---

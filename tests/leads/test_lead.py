@@ -63,6 +63,23 @@ def test_histories_follow_their_fields():
     assert told()["lead_status_history"][-1] == "Opportunity"
 
 
+def test_a_status_that_comes_back_in_one_unit_leaves_no_trace():
+    lead = factories.lead(lead_status="Needs Info")
+    with unit():
+        for status in ("Conversation", "Needs Info"):
+            save(lead, lead_status=status)
+    assert events() == ["lead.created"]
+    assert Lead.objects.get().get("lead_status_history") == ["Needs Info"]
+
+
+def test_each_status_of_one_unit_is_in_the_history():
+    lead = factories.lead()
+    with unit():
+        for status in ("Conversation", "Needs Info"):
+            save(lead, lead_status=status)
+    assert told()["lead_status_history"] == ["Conversation", "Needs Info"]
+
+
 def test_a_history_that_was_imported_is_the_base():
     lead = factories.lead(lead_status_history=["Follow Up"], lead_status="Needs Info")
     assert told()["lead_status_history"] == ["Follow Up", "Needs Info"]
@@ -95,6 +112,11 @@ def test_owner_and_score_are_told():
     dana.delete()
     assert "lead.assigned" in events()[before:]
     assert told()["owner"] is None
+
+
+def test_an_owner_without_an_address_is_told_by_name():
+    factories.lead(owner_id=User.objects.create_user("dana").pk)
+    assert (told()["owner"], told()["owner_name"]) == (None, "dana")
 
 
 def test_an_owner_at_birth_is_told_after_the_birth():
@@ -141,6 +163,20 @@ def test_the_modified_date_moves_with_each_change_only():
     assert told()["modified_date"] > "2026"
 
 
+def test_the_modified_date_can_be_set_alone():
+    lead = factories.lead()
+    assert save(lead, modified_date="2024-01-01T00:00:00Z") == []
+    assert Lead.objects.get().get("modified_date") == "2024-01-01T00:00:00Z"
+
+
+def test_an_old_copy_does_not_take_the_modified_date_back():
+    old = factories.lead()
+    Lead.objects.get().tags.create(account=old.account, name="vip")
+    latest = Lead.objects.get().modified_date
+    save(old, score=5)
+    assert Lead.objects.get().modified_date > latest
+
+
 def test_custom_fields_are_told_in_order_with_those_that_are_empty():
     custom(key="budget", position=2)
     custom(key="move_by", label="Move by", kind="date", position=1)
@@ -173,6 +209,21 @@ def test_a_custom_value_has_the_type_of_its_field(kind, good, bad):
     assert Lead.objects.count() == 1
 
 
+def test_a_custom_field_that_is_unset_at_birth_is_no_change():
+    custom()
+    factories.lead(custom_fields={"budget": None})
+    assert "custom_fields.budget" not in json.loads(Event.objects.get().changes)
+
+
+def test_a_value_outlives_its_custom_field_but_gets_no_other():
+    field = custom()
+    lead = factories.lead(custom_fields={"budget": 5})
+    field.delete()
+    save(lead, custom_fields={"budget": 5}, score=3)
+    with pytest.raises(ValidationError):
+        save(lead, custom_fields={"budget": 6})
+
+
 def test_a_required_custom_field_is_asked_of_new_leads_and_of_who_empties_it():
     old = factories.lead()
     custom(required=True)
@@ -191,7 +242,13 @@ def test_an_unknown_custom_field_is_refused():
     assert error.value.error_dict["custom_fields.nowhere"][0].code == "unknown"
 
 
-@pytest.mark.parametrize("key", ["email", "Budget", "1st", "a-b", "", "x" * 51])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("Budget", "1st", "a-b", "", "x" * 51),
+        *("email", "owner_name", "name", "lead_source", "street_address", "postal_code", "contact_owner"),
+    ],
+)
 def test_a_custom_key_is_plain_and_none_that_every_lead_has(key):
     with pytest.raises(ValidationError):
         CustomField(account=factories.account(), key=key, label="x").full_clean()

@@ -6,8 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from leads.models import Campaign, Lead, Message
+from leads.models.lead import THREAD_BYTES
+from leads.models.message import LONGEST_BODY
 from tests import factories
 from webhooks.models import Event
 
@@ -17,7 +20,7 @@ MORNING = datetime(2025, 5, 6, 8, 58, 10, tzinfo=UTC)
 
 
 def message(lead: Lead, type: str = "outbound", **values) -> Message:
-    return Message.objects.create(lead=lead, type=type, body="Hello", **({"date": MORNING} | values))
+    return Message.objects.create(lead=lead, type=type, **({"body": "Hello", "date": MORNING} | values))
 
 
 def snapshot() -> dict:
@@ -91,6 +94,34 @@ def test_a_deleted_lead_is_told_with_its_thread():
     event = Event.objects.latest("id")
     assert event.type == "lead.deleted"
     assert [one["body"] for one in json.loads(event.snapshot)["messages"]] == ["Hello"]
+
+
+def test_of_a_long_thread_the_newest_messages_are_told():
+    lead = factories.lead()
+    for number in range(THREAD_BYTES // LONGEST_BODY + 3):
+        message(lead, subject=str(number), body="é" * (LONGEST_BODY // 2), date=MORNING + timedelta(minutes=number))
+    told = snapshot()["messages"]
+    assert [one["subject"] for one in told] == [str(number) for number in range(3, THREAD_BYTES // LONGEST_BODY + 3)]
+    assert sum(len(one["body"].encode()) for one in told) <= THREAD_BYTES
+    assert snapshot()["number_of_emails"] == THREAD_BYTES // LONGEST_BODY + 3
+
+
+def test_a_date_may_come_as_text():
+    message(factories.lead(), date="2025-05-06T10:58:10+02:00")
+    assert snapshot()["messages"][0]["date"] == snapshot()["last_contacted"] == "2025-05-06T08:58:10Z"
+
+
+def test_a_campaign_of_another_account_is_refused():
+    lead = factories.lead()
+    with pytest.raises(ValidationError) as error:
+        message(lead, campaign=Campaign.objects.create(account=factories.account("Elsewhere"), name="Spring"))
+    assert error.value.error_dict["campaign"][0].code == "reference"
+    assert not Message.objects.exists()
+
+
+def test_messages_are_saved_one_by_one():
+    with pytest.raises(ValueError, match="one by one"):
+        Message.objects.bulk_create([Message(lead=factories.lead(), type="inbound", body="Hello")])
 
 
 def test_mending_a_text_is_no_fact():

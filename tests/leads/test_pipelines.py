@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.core import serializers
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import transaction
 from django.db.models import ProtectedError
 
 from leads import setup as setups
 from leads.changes import unit
 from leads.fields import STAGES
-from leads.models import Account, Lead, Pipeline, Stage
+from leads.models import Account, CustomField, Lead, Pipeline, Stage, account_setup
 from tests import factories
 from webhooks.models import Event
 
@@ -101,6 +104,24 @@ def test_a_pipeline_of_another_account_is_refused():
     with pytest.raises(ValidationError) as error:
         lead.save()
     assert codes(error) == {"pipeline_id": "pipeline"}
+    with pytest.raises(ValidationError):
+        Lead.objects.update(pipeline_stage=foreign.stages.get(code="WON"))
+
+
+def test_everything_stays_in_its_home(lettings):
+    elsewhere = factories.account("Elsewhere")
+    lead = factories.lead()
+    stage = lead.pipeline_stage
+    lead.account, lead.pipeline, stage.pipeline, lettings.account = (
+        elsewhere,
+        elsewhere.pipelines.get(),
+        lettings,
+        elsewhere,
+    )
+    for record in (lead, stage, lettings):
+        with pytest.raises(ValidationError):
+            record.save()
+    assert place(lead) == ("Sales pipeline", "New", "NEW")
 
 
 def test_several_changes_in_one_unit_end_where_the_last_one_said(lettings):
@@ -113,6 +134,50 @@ def test_several_changes_in_one_unit_end_where_the_last_one_said(lettings):
         lead.stage = "WON"
         lead.save()
     assert place(lead) == ("Lettings", "Agreed", "WON")
+
+
+@pytest.mark.parametrize("first", ["save", "code", "stage"])
+def test_a_place_that_is_set_twice_in_one_unit_is_where_the_last_write_said(first):
+    lead = factories.lead()
+    won = lead.pipeline.stages.get(code="WON")
+    with unit():
+        if first == "save":
+            lead.stage = "WON"
+            lead.save()
+        else:
+            Lead.objects.update(**({"stage": "WON"} if first == "code" else {"pipeline_stage": won}))
+        Lead.objects.update(stage="LOST")
+    assert place(lead) == ("Sales pipeline", "Lost", "LOST")
+
+
+def test_a_lead_made_with_others_moves_like_any_other():
+    (lead,) = Lead.objects.bulk_create([factories.new_lead()])
+    lead.stage = "WON"
+    lead.save()
+    assert place(lead) == ("Sales pipeline", "Won", "WON")
+
+
+def test_a_move_is_not_lost_with_what_was_not_loaded_or_is_loaded_anew():
+    lead = factories.lead()
+    won = lead.pipeline.stages.get(code="WON")
+    partly = Lead.objects.defer("stage").get()
+    partly.pipeline_stage = won
+    partly.save()
+    assert place(lead) == ("Sales pipeline", "Won", "WON")
+    lead.stage = "LOST"
+    lead.refresh_from_db(fields=["email"])
+    lead.save()
+    assert place(lead) == ("Sales pipeline", "Lost", "LOST")
+
+
+def test_a_lead_moves_into_a_stage_made_in_the_same_unit():
+    lead = factories.lead()
+    with unit():
+        lead.score = 1
+        lead.save()
+        lead.pipeline_stage = Stage.objects.create(pipeline=lead.pipeline, name="Second call", code="CONTACTED")
+        lead.save()
+    assert place(lead) == ("Sales pipeline", "Second call", "CONTACTED")
 
 
 def test_many_leads_move_with_one_update():
@@ -139,6 +204,51 @@ def test_a_new_name_is_seen_at_once():
     assert '"stage_name":"Fresh"' in Event.objects.latest("id").snapshot
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda account: Pipeline.objects.update(name="Fresh"),
+        lambda account: Stage.objects.filter(code="NEW").update(name="Fresh"),
+        lambda account: Stage.objects.bulk_create([Stage(pipeline=account.pipelines.get(), name="Fresh", code="NEW")]),
+        lambda account: CustomField.objects.update(label="Fresh"),
+        lambda account: CustomField.objects.bulk_create([CustomField(account=account, key="fresh", label="Fresh")]),
+        lambda account: CustomField.objects.all().delete(),
+    ],
+    ids=["pipelines", "stages", "new stages", "fields", "new fields", "fields go"],
+)
+def test_writes_of_many_are_seen_at_once(write):
+    account = factories.account()
+    CustomField.objects.create(account=account, key="budget", label="Budget")
+    before = setups.of(account.pk)
+    write(account)
+    assert setups.of(account.pk) != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_setup_that_cannot_be_announced_is_not_stored(monkeypatch):
+    account = factories.account()
+
+    def fail() -> str:
+        raise RuntimeError
+
+    monkeypatch.setattr(account_setup, "new_token", fail)
+    with pytest.raises(RuntimeError):
+        CustomField.objects.create(account=account, key="budget", label="Budget")
+    assert not CustomField.objects.exists()
+
+
+def test_a_setup_of_a_savepoint_that_was_rolled_back_places_no_lead():
+    account = factories.account()
+    with unit():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            pipeline = Pipeline.objects.create(account=account, name="Gone", is_default=True)
+            Stage.objects.create(pipeline=pipeline, name="Gone", code="CONTACTED")
+            factories.lead()
+            raise RuntimeError
+        lead = factories.lead()
+    assert place(lead) == ("Sales pipeline", "New", "NEW")
+
+
 def test_a_setup_that_was_rolled_back_is_forgotten():
     account = factories.account()
     with pytest.raises(RuntimeError), unit():
@@ -161,8 +271,32 @@ def test_an_account_keeps_one_default(lettings):
     lettings.save()
     assert [pipeline.name for pipeline in Pipeline.objects.filter(is_default=True)] == ["Lettings"]
     assert place(factories.lead())[0] == "Lettings"
-    with pytest.raises(ValidationError):
-        lettings.delete()
+
+
+@pytest.mark.parametrize("delete", [lambda one: one.delete(), lambda one: Pipeline.objects.filter(pk=one.pk).delete()])
+def test_the_default_cannot_be_deleted(lettings, delete):
+    default = Pipeline.objects.get(is_default=True)
+    with pytest.raises(ValidationError), transaction.atomic():
+        delete(default)
+    assert Pipeline.objects.count() == 2
+    delete(lettings)
+
+
+def test_a_former_default_that_is_renamed_does_not_come_back(lettings):
+    former = Pipeline.objects.get(is_default=True)
+    lettings.is_default = True
+    lettings.save()
+    former.name = "Sales"
+    former.save(update_fields=["name"])
+    assert [pipeline.name for pipeline in Pipeline.objects.filter(is_default=True)] == ["Lettings"]
+
+
+def test_stages_may_be_loaded_before_their_pipeline(tmp_path):
+    pipeline = Pipeline(pk=900, account=factories.account(), name="Lettings")
+    dump = tmp_path / "setup.json"
+    dump.write_text(serializers.serialize("json", [Stage(pk=901, pipeline=pipeline, name="New", code="NEW"), pipeline]))
+    call_command("loaddata", str(dump), verbosity=0)
+    assert Stage.objects.get(pk=901).pipeline.name == "Lettings"
 
 
 def test_where_leads_stand_cannot_be_deleted():

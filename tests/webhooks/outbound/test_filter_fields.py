@@ -40,6 +40,16 @@ def test_every_field_of_the_catalogue_and_of_the_account_can_be_filtered_by(acco
     assert all(field.operators and set(field.operators) <= set(OPERATORS) for field in found.values())
 
 
+@pytest.mark.parametrize("key", ["office_name", "account_name", "modified_date"])
+def test_what_no_event_tells_as_changed_cannot_be_asked_for_a_change(account, key):
+    assert not {"changed", "changed_from_to"} & set(fields_of(account.pk)[key].operators)
+
+
+@pytest.mark.parametrize("key", ["office_id", "owner_name", "stage_name", "lists", "custom_fields.region"])
+def test_what_events_tell_as_changed_can_be_asked_for_a_change(account, key):
+    assert "changed" in fields_of(account.pk)[key].operators
+
+
 def test_another_accounts_records_and_fields_are_not_there(account):
     other = factories.account("Harbour Lets")
     LeadList.objects.create(account=other, name="Theirs")

@@ -90,6 +90,8 @@ def event(version: int = 2, changes: dict[str, Any] | None = None, data: dict[st
         ("lists", "one_of", [4, 3], True),
         ("lists", "one_of", [4], False),
         ("lists", "is_not", 4, True),
+        ("lists", "contains", "news", True),
+        ("lists", "contains", "name", False),
         ("campaigns", "is_not", 4, True),
         ("meta", "contains", "booked", True),
         ("meta", "contains", "VIRTUAL", True),
