@@ -10,7 +10,7 @@ POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conform
 help:
 	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
 	@echo "make test       all checks and all tests, on SQLite and on a temporary PostgreSQL"
-	@echo "make test-fast  the tests on SQLite, without browsers, real processes and provoked faults"
+	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and sabotage"
 	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
 	@echo "make bench      measure; the table is also written to build/bench.json (QUICK=1: the same, small)"
 
@@ -36,11 +36,11 @@ test: lint
 	@$(VENV) -m tests.services find-npm
 	@$(VENV) -m tests.services find-php
 	$(PYTEST)
-	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults" $(POSTGRESQL_TESTS)
+	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults and not sabotage" $(POSTGRESQL_TESTS)
 	@$(VENV) -m tests.services report-chromium
 
 test-fast: test-packages
-	$(PYTEST) -m "not browser and not process and not faults"
+	$(PYTEST) -m "not browser and not process and not faults and not sabotage"
 
 bench: test-packages
 	$(VENV) -m benchmarks $(if $(QUICK),--quick)
