@@ -6,7 +6,7 @@ with what they see is Django's permissions' matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,10 +14,9 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
-from leads.fields import BY_KEY
 from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
 from leads.models.labels import Label, folded
-from leads.validation import Violation
+from leads.validation import Violation, validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +141,12 @@ def _unknown(model: type[Label], account_id: int, given: object, stored: object)
     return [name for name in new if folded(name) not in there]
 
 
-def _names(value: object) -> Iterator[str]:
-    """The names in a list of labels as a client sent it: what is no name is told by the value rules."""
-    longest = BY_KEY["lists"].max_length or 0
-    if isinstance(value, list):
-        yield from (name.strip() for name in value if isinstance(name, str) and name.strip() and len(name) <= longest)
+def _names(value: object) -> list[str]:
+    """The names in a list of labels as a client sent it. What the value rules refuse is theirs to tell, and not for
+    the database: a name too long, too many of them, characters that it cannot take."""
+    if not isinstance(value, list) or validate({"lists": value}):
+        return []
+    return [name.strip() for name in value]
 
 
 def _descends(lead_id: int, ancestor_id: int) -> bool:

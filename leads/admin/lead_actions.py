@@ -20,6 +20,7 @@ from leads.admin import stages
 from leads.admin.base import Admin, scope_of, sentence, sentences
 from leads.admin.display import plural
 from leads.models import Lead, LeadList, Office, Tag, User
+from leads.models.labels import folded
 from leads.refer import refer
 from leads.validation import validate
 
@@ -131,7 +132,7 @@ class LeadActions(Admin):
                 fault=faults[0] if faults else "",
                 button="Add tag",
             )
-        tag = Tag.objects.filter(account_id=account_id, name__iexact=name).first()
+        tag = Tag.objects.filter(account_id=account_id, key=folded(name)).first()
         if tag is None:
             tag = Tag.objects.create(account_id=account_id, name=name)
         count = _label(tag, queryset.exclude(tags=tag))

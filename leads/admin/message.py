@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.widgets import (
-    UnfoldAdminExpandableTextareaWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -88,7 +88,7 @@ class MessageForm(forms.ModelForm):
         widgets = {
             "type": UnfoldAdminSelectWidget,
             "campaign": UnfoldAdminSelectWidget,
-            "body": UnfoldAdminExpandableTextareaWidget,
+            "body": UnfoldAdminTextareaWidget(attrs={"rows": 8}),
             "word_limit": UnfoldAdminIntegerFieldWidget,
             "campaign_step": UnfoldAdminIntegerFieldWidget,
             **dict.fromkeys(_ONE_LINE, UnfoldAdminTextInputWidget),

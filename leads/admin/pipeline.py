@@ -96,19 +96,10 @@ class PipelineForm(OwnedForm):
 
     def save_stages(self) -> None:
         """Once the pipeline is stored."""
-        kept = {stage["id"] for stage in self.built}
         try:
-            for gone in self.instance.stages.exclude(pk__in=kept - {None}):
-                gone.delete()
+            self.instance.put_stages([Stage(**stage) for stage in self.built])
         except ProtectedError:
             raise ValidationError("A lead was moved to a stage that you removed. Nothing is stored.") from None
-        names = {stage["id"]: stage["name"] for stage in self.stored}
-        for stage in self.built:
-            if stage["id"] is not None and names[stage["id"]] != stage["name"]:
-                # Two stages may change names with each other: none is in the way of the other.
-                Stage.objects.filter(pk=stage["id"]).update(name=f"\x7f{stage['id']}")
-        for position, stage in enumerate(self.built):
-            Stage(pipeline=self.instance, position=position, **stage).save()
 
 
 def _faults(stages: list[dict[str, Any]]) -> list[str]:

@@ -53,7 +53,7 @@ class RoleAdmin(GroupAdmin, Admin):  # type: ignore[misc]
         return [(None, {"fields": ("name", "permissions"), **described})]
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         # Those that pages of ours ask for.
         field.queryset = field.queryset.filter(content_type__app_label__in=("leads", "webhooks"))
         field.label_from_instance = _right

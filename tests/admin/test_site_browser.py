@@ -123,7 +123,8 @@ def test_filters_open_keep_the_focus_and_give_it_back(opened: Opened) -> None:
     expect(sheet.locator(":focus")).to_have_count(1)
     for _ in range(50):
         page.keyboard.press("Tab")
-    expect(sheet.locator(":focus")).to_have_count(1)
+        # Not by :focus, which a date input has not while its own button has the focus.
+        assert sheet.evaluate("sheet => sheet.contains(document.activeElement)")
     page.keyboard.press("Escape")
     expect(sheet).to_be_hidden()
     expect(button).to_be_focused()

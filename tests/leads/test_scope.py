@@ -149,17 +149,34 @@ def test_the_owner_of_a_lead_is_an_active_person_of_its_account(world):
 
 def test_lists_and_campaigns_are_there_before_a_lead_gets_them(world):
     manager = Scope.of(user("manager", roles.MANAGER, world["north"]))
-    LeadList.objects.create(account=world["north"], name="Newsletter")
+    for name in ("Newsletter", "Grüße"):
+        LeadList.objects.create(account=world["north"], name=name)
     LeadList.objects.create(account=world["harbour"], name="Landlords")
     Campaign.objects.create(account=world["north"], name="Spring 2026")
-    assert rules(manager, world, {"lists": ["newsletter"], "campaigns": [" Spring 2026 "], "tags": ["anew"]}) == []
+    assert (
+        rules(manager, world, {"lists": ["newsletter", "GRÜSSE"], "campaigns": [" Spring 2026 "], "tags": ["anew"]})
+        == []
+    )
     assert rules(manager, world, {"lists": ["Newsletter", "Landlords"]}) == [("lists", "reference")]
     assert rules(manager, world, {"campaigns": ["Newsletter"]}) == [("campaigns", "reference")]
     (told,) = manager.judge(world["north"].pk, {"lists": ["Newsletter", "Landlords"]})
     assert told.message == "must be lists that the account has, not Landlords"
 
 
-@pytest.mark.parametrize("value", ["Newsletter", [7, None, ""], ["x" * 101], 7, {"a": 1}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Newsletter",
+        [7, None, ""],
+        ["x" * 101],
+        7,
+        {"a": 1},
+        ["a\x00"],
+        ["\ud800"],
+        [f"{number}" for number in range(300_000)],
+    ],
+    ids=lambda value: str(value)[:8].encode("ascii", "replace").decode(),
+)
 def test_labels_that_are_no_names_are_left_to_the_value_rules(world, value):
     assert Scope.of(user("manager", roles.MANAGER, world["north"])).judge(world["north"].pk, {"lists": value}) == []
 
