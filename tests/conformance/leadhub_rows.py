@@ -19,6 +19,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from leads.forms.page import path_of
 from leads.models import CustomField, Form, Lead, Pipeline, Stage
 from tests.admin.page import Page
 from tests.conformance.world import VENDOR, World, record_of
@@ -105,7 +106,7 @@ def submitted(world: World, **answers: str) -> Form:
     """A visitor sends a form of the account, from wherever it is shown."""
     asked = [{"key": key, "label": label, "required": False} for key, label in ASKED.items()]
     form = Form.objects.create(account=world.account, name="Contact us", title="Contact us", fields=asked)
-    response = Client().post(reverse("form", args=[form.uid]), json.dumps(answers), content_type="application/json")
+    response = Client().post(path_of(form), json.dumps(answers), content_type="application/json")
     assert response.status_code == 200, response.content
     return form
 
