@@ -3,7 +3,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
@@ -25,12 +25,14 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def save(self, *args: Any, update_fields: Any = None, **kwargs: Any) -> None:
+    def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
         # What this instance remembers of the token may be old.
         self.setup_token = new_token()
         if update_fields is not None:
             update_fields = {*update_fields, "setup_token"}
-        super().save(*args, update_fields=update_fields, **kwargs)
+        with transaction.atomic(using):  # with its first pipeline
+            super().save(*args, using=using, update_fields=update_fields, **kwargs)
 
 
 @receiver(post_save, sender=Account)

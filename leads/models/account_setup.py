@@ -30,7 +30,8 @@ class AccountSetupQuerySet(models.QuerySet["AccountSetup"]):
         self._for_write = True
         with transaction.atomic(self.db, savepoint=False):
             created = super().bulk_create(objs, *args, **kwargs)
-            renew({one.account_of(self.db) for one in created}, self.db)
+            account_ids = self.model._base_manager.using(self.db).filter(pk__in=[one.pk for one in created])
+            renew(set(account_ids.order_by().values_list(self.model.account_path, flat=True)), self.db)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]

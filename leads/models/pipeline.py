@@ -82,10 +82,10 @@ class Pipeline(AccountSetup):
     def make_default(cls, account: Account, using: str) -> Pipeline:
         """The account's first pipeline, with a stage for each code."""
         pipeline = cls.objects.using(using).create(account=account, name=DEFAULT_NAME)
-        for position, (code, name) in enumerate(fields.STAGES):
-            Stage.objects.using(using).create(
-                pipeline=pipeline, name=name, position=position, code=code, outcome=OUTCOME_OF.get(code, "open")
-            )
+        Stage.objects.using(using).bulk_create(
+            Stage(pipeline=pipeline, name=name, position=position, code=code, outcome=OUTCOME_OF.get(code, "open"))
+            for position, (code, name) in enumerate(fields.STAGES)
+        )
         return pipeline
 
 
