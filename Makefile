@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV = .venv/bin/python
-PYTEST = $(VENV) -m pytest -n 2
+# One more than two cores: some tests wait more than they compute.
+PYTEST = $(VENV) -m pytest -n 3 --dist worksteal
 POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conformance)
 
 .PHONY: help run test test-fast lint bench packages test-packages

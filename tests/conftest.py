@@ -31,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if "program" in wanted or "new_program" in wanted:
             item.add_marker(pytest.mark.process)
+    # What mostly waits goes first, beside what computes: the end of the run is not spent waiting.
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("process", "faults"))))
 
 
 @pytest.fixture

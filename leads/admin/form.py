@@ -35,7 +35,7 @@ _LABELS = ("tags", "lists", "campaigns")
 # What stands in one account only, and is asked for once it is known which.
 _OF_ACCOUNT = ("office", "pipeline", "owner", *_LABELS)
 # What a new form asks until somebody thinks of something better.
-_FIRST_ROWS = (("full_name", True), ("email", True), ("phone", False), ("message", False))
+_FIRST_ROWS = (("first_name", True), ("last_name", True), ("email", True), ("phone", False), ("message", False))
 _RECENT = 10
 
 

@@ -19,13 +19,15 @@ from leads.admin.display import MISSING, badge, clip, plural
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, check_text, leads_link, leads_where
 from leads.admin.rows import Cells, Codec, Column, RowsField
 from leads.models import Pipeline, Stage
+from leads.models.pipeline import OUTCOME_OF
 
 _LONGEST_NAME = Stage._meta.get_field("name").max_length or 0
 _STAGE = ("id", "name", "code", "outcome")
 
 
 def _stage(cells: Cells, was: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"id": was["id"] if was else None} | {name: cells[name] for name in ("name", "code", "outcome")}
+    outcome = cells["outcome"] or OUTCOME_OF.get(cells["code"], "open")
+    return {"id": was["id"] if was else None, "name": cells["name"], "code": cells["code"], "outcome": outcome}
 
 
 # [{"id": 7, "name": "Won", "code": "WON", "outcome": "win"}, ...]; id None is a new one.
@@ -33,7 +35,7 @@ STAGES = Codec(
     columns=(
         Column("name", "Name"),
         Column("code", "LeadPro code", options=tuple((code, f"{name} ({code})") for code, name in fields.STAGES)),
-        Column("outcome", "Outcome", options=fields.OUTCOMES),
+        Column("outcome", "Outcome", options=(("", "That of its code"), *fields.OUTCOMES)),
     ),
     items=lambda stored: list(stored or []),
     cells=lambda item: {name: item[name] for name in ("name", "code", "outcome")},

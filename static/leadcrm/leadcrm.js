@@ -185,6 +185,7 @@
       const value = field.querySelector(".select2-selection__rendered");
       field.setAttribute("aria-labelledby", value?.id ? `${label.id} ${value.id}` : label.id);
       value?.setAttribute("aria-labelledby", label.id);
+      field.querySelector(".select2-search__field")?.setAttribute("aria-labelledby", label.id);
       field.dataset.lcNamed = "1";
     }
     const buttons = { "searchbar-submit": "Search", "command-submit": "Search" };

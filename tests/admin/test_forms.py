@@ -321,7 +321,7 @@ def test_a_superuser_chooses_the_account_and_then_the_rest(crm, sign_in):
     form = Form.objects.get()
     assert (form.account, [row["key"] for row in form.fields]) == (
         crm.other,
-        ["full_name", "email", "phone", "message"],
+        ["first_name", "last_name", "email", "phone", "message"],
     )
     client.post(page_of(form), filled(client, page_of(form), office=crm.whitby.pk, account=crm.account.pk))
     form.refresh_from_db()

@@ -75,6 +75,13 @@ def test_a_manager_adds_a_pipeline_with_ordered_stages(crm, sign_in):
     assert stages_of(pipeline) == [("Enquiry", "NEW", "open"), ("Agreed", "WON", "win"), ("Lost", "LOST", "loss")]
 
 
+def test_a_stage_has_the_outcome_of_its_code_unless_another_is_chosen(crm, sign_in):
+    client = sign_in(crm.manager)
+    stages = rows(("Agreed", "WON", ""), ("Withdrawn", "LOST", ""), ("Viewing", "VIEWING_BOOKED", ""))
+    client.post(ADD, filled(client, ADD, name="Lettings", **stages))
+    assert [outcome for _, _, outcome in stages_of(Pipeline.objects.get(name="Lettings"))] == ["win", "loss", "open"]
+
+
 def test_a_superuser_chooses_the_account(crm, sign_in):
     client = sign_in(crm.superuser)
     data = filled(client, ADD, name="Lettings") | rows(("Enquiry", "NEW", "open"))

@@ -16,7 +16,10 @@ LOOKS = {
     "dark": {"dark": True},
     "phone": {"width": 390, "height": 844},
 }
-LISTS = ("leads/office/", "leads/user/", "leads/apikey/", "leads/account/")
+LISTS = (
+    *(f"leads/{name}/" for name in ("office", "user", "apikey", "account", "pipeline", "customfield", "form")),
+    *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign")),
+)
 
 
 def first(page: Page, path: str, selector: str = "#result_list tbody th a") -> str:
@@ -36,6 +39,8 @@ def pages(page: Page) -> Iterator[str]:
     yield first(page, f"{LEADS}?q=Lindqvist")
     yield first(page, WEBHOOKS)
     yield first(page, "/admin/leads/user/")
+    yield first(page, "/admin/leads/pipeline/")
+    yield first(page, "/admin/leads/form/")
     yield HISTORY
     yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
     yield f"{HISTORY}replay/"

@@ -24,6 +24,8 @@ from webhooks.wire.dialect import Dialect
 LONGEST_OVERLAP = timedelta(days=7)
 LONGEST_SECRET = 255
 
+_SHORTEST_WITH_TAIL = 16
+
 _FIELDS = ("secret", "secret_since", "next_secret", "next_secret_at")
 
 
@@ -53,8 +55,8 @@ def keys(webhook: Webhook, now: datetime) -> Keys:
 
 
 def tail(secret: str) -> str:
-    """The part of a secret that may be shown, by which people tell two apart."""
-    return f"…{secret[-4:]}"
+    """The part of a secret that may be shown, by which people tell two apart; nothing of one that is short."""
+    return f"…{secret[-4:]}" if len(secret) >= _SHORTEST_WITH_TAIL else "…"
 
 
 def fault(dialect: Dialect, secret: str) -> str | None:

@@ -147,4 +147,5 @@ def test_an_overlap_has_up_to_seven_days(webhook, overlap):
 
 
 def test_only_the_end_of_a_secret_is_shown():
-    assert rotation.tail("abcdefgh9fQ2") == "…9fQ2"
+    assert rotation.tail("abcdefghijklmnop9fQ2") == "…9fQ2"
+    assert rotation.tail("x") == rotation.tail("hunter2") == "…"
