@@ -11,7 +11,7 @@ POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conform
 help:
 	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
 	@echo "make test       all checks and all tests, on SQLite and on a temporary PostgreSQL"
-	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and sabotage"
+	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and the systems' checklists"
 	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
 	@echo "make bench      measure; the table is also written to build/bench.json (QUICK=1: the same, small)"
 
@@ -41,7 +41,7 @@ test: lint
 	@$(VENV) -m tests.services report-chromium
 
 test-fast: test-packages
-	$(PYTEST) -m "not browser and not process and not faults and not sabotage"
+	$(PYTEST) -m "not browser and not process and not faults and not conformance"
 
 bench: test-packages
 	$(VENV) -m benchmarks $(if $(QUICK),--quick)
