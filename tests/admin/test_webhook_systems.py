@@ -237,26 +237,28 @@ def test_rotation_itself_refuses_what_cannot_be_a_secret(crm, typed):
 # Names
 
 
+@pytest.mark.parametrize(("first", "second"), [("save_lead",) * 2, ("leadpro", "save_lead"), ("save_lead", "leadhub")])
 @pytest.mark.parametrize("name", ["Lead tracking", "lead TRACKING", "  Lead   tracking "])
-def test_a_name_is_taken_once_in_an_account_where_the_system_wants_that(manager, crm, name):
-    add(manager, dialect="save_lead", name="Lead tracking")
-    found = errors(add(manager, dialect="save_lead", name=name))
-    assert "This account has a save_lead (Tomba) webhook named Lead tracking." in str(found["name"])
+def test_a_name_is_taken_once_in_an_account_where_a_system_wants_that(manager, crm, name, first, second):
+    add(manager, dialect=first, name="Lead tracking")
+    found = errors(add(manager, dialect=second, name=name))
+    assert "This account has a webhook named Lead tracking." in str(found["name"])
     assert Webhook.objects.count() == 1
 
 
-def test_a_name_is_free_for_another_account_another_system_and_the_webhook_itself(manager, crm, sign_in):
+def test_a_name_is_free_for_another_account_systems_that_do_not_mind_and_the_webhook_itself(manager, crm, sign_in):
     add(manager, dialect="save_lead", name="Straße")
     assert "name" in errors(add(manager, dialect="save_lead", name="STRASSE"))
     assert add(sign_in(crm.other_manager), dialect="save_lead", name="Straße").status_code == 302
-    assert add(manager, dialect="leadhub", name="Straße").status_code == 302
+    for system in ("leadhub", "leadpro"):
+        assert add(manager, dialect=system, name="Allee").status_code == 302
     webhook = Webhook.objects.get(account=crm.account, dialect="save_lead")
     fields = filled(manager, url("change", webhook.pk), name="straße")
     assert manager.post(url("change", webhook.pk), fields).status_code == 302
 
 
 def test_a_webhook_cannot_take_the_name_by_changing(manager, crm):
-    add(manager, dialect="save_lead", name="Lead tracking")
+    add(manager, dialect="leadpro", name="Lead tracking")
     add(manager, dialect="leadhub", name="Lead tracking")
     other = Webhook.objects.get(dialect="leadhub")
     fields = filled(manager, url("change", other.pk), dialect="save_lead")

@@ -430,16 +430,15 @@ class _WebhookForm(forms.ModelForm):
             self.secret_was_typed = bool(typed)
 
     def _check_name(self, dialect: Dialect, account_id: int, name: str) -> None:
-        """Some systems tell the webhooks of an account apart by name (SL-A9)."""
-        if not dialect.unique_name:
-            return
+        """Some systems tell the webhooks of an account apart by name (SL-A9): theirs is shared with no other one."""
         if connection.in_atomic_block:
             # Two at once could both find the name free: one after the other.
             Account.objects.select_for_update(no_key=True).filter(pk=account_id).first()
-        others = Webhook.objects.filter(account_id=account_id, dialect=dialect.name).exclude(pk=self.instance.pk)
-        for other in others.values_list("name", flat=True):
-            if other.strip().casefold() == name.casefold():
-                words = f"This account has a {dialect.label} webhook named {other}. Choose another name."
+        others = Webhook.objects.filter(account_id=account_id).exclude(pk=self.instance.pk)
+        for other, system in others.values_list("name", "dialect"):
+            wanted = dialect.unique_name or (system in DIALECTS and DIALECTS[system].unique_name)
+            if wanted and other.strip().casefold() == name.casefold():
+                words = f"This account has a webhook named {other}. Choose another name."
                 self.add_error("name", ValidationError(words, code="unique"))
                 return
 

@@ -75,6 +75,6 @@ class Dialect:
     event_labels: Mapping[str, str] = field(default_factory=dict)
     """What staff read for a name of `events`, where it is not the name in words ("lead.created", Lead created)."""
     unique_name: bool = False
-    """Whether two webhooks of an account may not share a name in this system (trimmed, in any case)."""
+    """Whether a webhook of this system shares its name with no other one of its account (trimmed, in any case)."""
     one_endpoint: bool = False
     """Whether the system itself knows one endpoint per account, so that a second webhook deserves a word of warning."""
