@@ -33,6 +33,7 @@ lint: test-packages
 	$(VENV) manage.py makemigrations --check --dry-run --settings=tests.settings
 
 test: lint
+	@$(VENV) -m tests.services find-redis
 	@$(VENV) -m tests.services find-chromium
 	@$(VENV) -m tests.services find-npm
 	@$(VENV) -m tests.services find-php
@@ -44,4 +45,5 @@ test-fast: test-packages
 	$(PYTEST) -m "not browser and not process and not faults and not conformance"
 
 bench: test-packages
+	@$(VENV) -m tests.services find-redis
 	$(VENV) -m benchmarks $(if $(QUICK),--quick)

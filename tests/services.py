@@ -1,6 +1,9 @@
-"""What the tests need besides Python, started and found here: a temporary PostgreSQL, Chromium, Node and PHP.
+"""What the tests need besides Python, started and found here: a temporary PostgreSQL and Redis, Chromium, Node and PHP.
 
 python -m tests.services with-postgresql COMMAND...   run a command with DATABASE_URL pointing to a fresh PostgreSQL
+python -m tests.services with-redis COMMAND...        run a command with Q_BROKER_URL pointing to a fresh Redis
+python -m tests.services with-postgresql with-redis COMMAND...   with both
+python -m tests.services find-redis                   install Redis where it is missing and that is allowed
 python -m tests.services find-chromium                install Chromium where it is missing and that is allowed
 python -m tests.services find-npm                     install Node and npm where they are missing and that is allowed
 python -m tests.services find-php                     install PHP where it is missing and that is allowed
@@ -13,15 +16,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from playwright._impl._driver import compute_driver_executable
+from redis import Redis
+from redis.exceptions import ConnectionError as NoConnection
 
 from tests.npm import no_npm
+from tests.program import free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
+# What Debian asks before it starts the service of a package that it installs.
+SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
 FOR_BROWSERS = ("fonts-dejavu-core", "libatomic1")
 
 
@@ -46,12 +56,70 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def with_postgresql(command: list[str]) -> int:
-    # Both unwind, so that the server below never stays behind, even where a shell has set Ctrl-C to be ignored.
+@contextmanager
+def redis() -> Iterator[str]:
+    """A Redis of its own on a free loopback port, which keeps nothing; gives its URL, and ends it at the end.
+
+    RuntimeError where there is none or it does not start.
+    """
+    if reason := no_redis():
+        raise RuntimeError(reason)
+    directory = Path(tempfile.mkdtemp(prefix="leadcrm-redis-"))
+    server = None
+    try:
+        for _ in range(5):
+            port = free_port()
+            server = _redis(directory, port)
+            if _answers(server, directory):
+                break
+            # Somebody else was faster: the port was free only when it was asked for.
+        else:
+            raise RuntimeError(f"Redis did not start: {(directory / 'log').read_text(errors='replace')}")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        if server:
+            server.kill()
+            server.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _redis(directory: Path, port: int) -> subprocess.Popen[bytes]:
+    settings = {"bind": "127.0.0.1", "port": f"{port}", "save": "", "appendonly": "no", "dir": f"{directory}"}
+    settings |= {"unixsocket": f"{directory / 'socket'}", "logfile": f"{directory / 'log'}"}
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    # In a session of its own: Ctrl-C is for those who use it.
+    return subprocess.Popen(["redis-server", *words], stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _answers(server: subprocess.Popen[bytes], directory: Path) -> bool:
+    """Asked on its own socket, which nobody else has. False when it has ended."""
+    client = Redis(unix_socket_path=str(directory / "socket"))
+    limit = time.monotonic() + 10
+    try:
+        while server.poll() is None and time.monotonic() < limit:
+            try:
+                return bool(client.ping())
+            except NoConnection:
+                time.sleep(0.02)
+        return False
+    finally:
+        client.close()
+
+
+# By the command's word: the setting of the program, and what gives its value.
+SERVICES: Mapping[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
+    "with-postgresql": ("DATABASE_URL", postgresql),
+    "with-redis": ("Q_BROKER_URL", redis),
+}
+
+
+def run_with(services: list[str], command: list[str]) -> int:
+    # Both unwind, so that the servers below never stay behind, even where a shell has set Ctrl-C to be ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with postgresql() as url:
-        child = subprocess.Popen(command, env=os.environ | {"DATABASE_URL": url})
+    with ExitStack() as running:
+        urls = {setting: running.enter_context(start()) for setting, start in map(SERVICES.__getitem__, services)}
+        child = subprocess.Popen(command, env=os.environ | urls)
         try:
             return child.wait()
         except KeyboardInterrupt:
@@ -73,6 +141,11 @@ def no_php() -> str:
     return "" if shutil.which("php") else "there is no php"
 
 
+def no_redis() -> str:
+    """Why no Redis can run here, '' when it can."""
+    return "" if shutil.which("redis-server") else "there is no redis-server"
+
+
 def find_chromium() -> int:
     return _find("Chromium for the browser tests", "Browser tests", no_browser, "chromium", *FOR_BROWSERS)
 
@@ -83,6 +156,18 @@ def find_npm() -> int:
 
 def find_php() -> int:
     return _find("PHP for the tests that it judges", "These tests", no_php, "php-cli")
+
+
+def find_redis() -> int:
+    ours = no_redis() and os.access(SERVICE_POLICY.parent, os.W_OK) and not SERVICE_POLICY.exists()
+    if ours:
+        SERVICE_POLICY.write_text("#!/bin/sh\nexit 101\n")
+        SERVICE_POLICY.chmod(0o755)
+    try:
+        return _find("Redis for tests and benchmarks", "Tests with Redis", no_redis, "redis-server")
+    finally:
+        if ours:
+            SERVICE_POLICY.unlink()
 
 
 def _find(what: str, tests: str, missing: Callable[[], str], *packages: str) -> int:
@@ -118,8 +203,12 @@ def report_chromium() -> int:
 
 def main(arguments: list[str]) -> int:
     match arguments:
-        case ["with-postgresql", *command] if command:
-            return with_postgresql(command)
+        case [service, *rest] if service in SERVICES:
+            services = [service, *takewhile(SERVICES.__contains__, rest)]
+            if command := arguments[len(services) :]:
+                return run_with(services, command)
+        case ["find-redis"]:
+            return find_redis()
         case ["find-chromium"]:
             return find_chromium()
         case ["find-npm"]:
