@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
+from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import environ
 from cryptography.fernet import Fernet
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from django.templatetags.static import static
 
 from leadcrm import csp
@@ -46,6 +48,32 @@ class Environment(environ.Env):
         """Entries between commas, without the blanks around them."""
         entries = (entry.strip() for entry in self.str(var, default=",".join(default)).split(","))
         return [entry for entry in entries if entry]
+
+    def mail_server(self, var: str, default: str) -> Any:
+        """Django's mail settings. The value holds a password, and is never repeated."""
+        text = self.str(var, default=default).strip()
+        try:
+            url = urlsplit(text)
+            url.port  # noqa: B018 - reading it raises what is wrong with it
+            named = bool(url.hostname) or not url.scheme.startswith("smtp")
+            found = self.email_url_config(text) if named and not url.query else None
+        except (ImproperlyConfigured, ValueError):
+            found = None
+        if not found:
+            raise ImproperlyConfigured(
+                f"{var} cannot be read: write smtp+tls://user:password@host:587, percent-encoded where need be, "
+                "or consolemail:// or dummymail://."
+            )
+        return found
+
+    def address(self, var: str, default: str) -> Any:
+        """One e-mail address, with a name before it or not."""
+        text = self.str(var, default=default).strip()
+        try:
+            validate_email(parseaddr(text)[1] if text.isprintable() else "")
+        except ValidationError:
+            raise ImproperlyConfigured(f"{var} must be an e-mail address, not {text!r}.") from None
+        return text
 
 
 env = Environment()
@@ -271,7 +299,9 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
-vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://"))
+vars().update(env.mail_server("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://"))
+EMAIL_TIMEOUT = 10  # seconds for each step of the conversation
+DEFAULT_FROM_EMAIL = env.address("DEFAULT_FROM_EMAIL", default="leadcrm@localhost")
 
 # API
 

@@ -11,9 +11,10 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import receivers, roles
-        from webhooks.outbound import replay, switch
+        from webhooks.outbound import notify, replay, switch
 
         receivers.connect()
         jobs.declare(replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting")
         jobs.declare(switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded")
+        jobs.declare(notify.JOB, run="webhooks.outbound.notify.mail", waiting="webhooks.outbound.notify.owed")
         post_migrate.connect(roles.grant_all, sender=self)

@@ -63,6 +63,22 @@ def test_the_values_that_the_refusals_start_from_are_accepted():
         ),
         ({"DATABASE_URL": "foo"}, "DATABASE_URL must look like"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be"),
+        *(
+            ({"EMAIL_URL": url}, "EMAIL_URL cannot be read: write smtp+tls://")
+            for url in (
+                "",
+                "mail.example.com:587",
+                "smtp+ssh://mail.example.com",
+                "smtp+tls://crm:tooshort@:587",
+                "smtp+tls://crm:tooshort@mail.example.com:many",
+                "smtp+tls://crm:tooshort#1@mail.example.com:587",
+                "smtp://mail.example.com?timeout=5",
+            )
+        ),
+        *(
+            ({"DEFAULT_FROM_EMAIL": sender}, "DEFAULT_FROM_EMAIL must be an e-mail address")
+            for sender in ("", "leadcrm", "leadcrm <crm@>", "crm@example.com\nBcc: all@example.com")
+        ),
         ({"SECRET_KEY": SAMPLES["SECRET_KEY"]}, "SECRET_KEY is missing or is still the sample"),
         ({"WEBHOOK_ENCRYPTION_KEYS": None}, "WEBHOOK_ENCRYPTION_KEYS is missing"),
         ({"WEBHOOK_ENCRYPTION_KEYS": ""}, "WEBHOOK_ENCRYPTION_KEYS is missing"),
@@ -119,6 +135,16 @@ def test_the_env_file_is_read_and_the_environment_wins_over_it(tmp_path: Path):
     file.write_text("ENVIRONMENT=from the file\nSITE_URL=https://crm.example.com/\n")
     assert settings("ENVIRONMENT", "SITE_URL", ENV_FILE=str(file)) == ["from the file", "https://crm.example.com"]
     assert settings("ENVIRONMENT", ENV_FILE=str(file), ENVIRONMENT="from outside") == ["from outside"]
+
+
+def test_mail_is_printed_for_developers_sent_by_smtp_and_else_not_sent():
+    assert settings("EMAIL_BACKEND", DEBUG="true") == ["django.core.mail.backends.console.EmailBackend"]
+    assert settings("EMAIL_BACKEND") == ["django.core.mail.backends.dummy.EmailBackend"]
+    names = ("EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS")
+    url = "smtp+tls://crm:p%40ss%23@mail.example.com:587"
+    found = settings(*names, "DEFAULT_FROM_EMAIL", EMAIL_URL=url, DEFAULT_FROM_EMAIL="CRM <crm@example.com>")
+    smtp = "django.core.mail.backends.smtp.EmailBackend"
+    assert found == [smtp, "mail.example.com", 587, "crm", "p@ss#", True, "CRM <crm@example.com>"]
 
 
 def test_sqlite_writers_queue_up_and_readers_never_wait():
