@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.program import ROOT
-
+# Nothing but the standard library: rivals have packages of their own.
+ROOT = Path(__file__).resolve().parent.parent
 END_WITHIN = 10.0
 
 
@@ -21,15 +23,17 @@ class Process:
     It has no signals of the terminal; it ends when its input does, hence also when its parent is killed.
     """
 
-    def __init__(self, module: str, environment: Mapping[str, str], *arguments: str) -> None:
+    def __init__(
+        self, module: str, environment: Mapping[str, str], *arguments: str, python: str = sys.executable
+    ) -> None:
         self.module = module
+        self._heard = b""
         self._child = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [python, "-m", module, *arguments],
             cwd=ROOT,
             env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
 
@@ -50,21 +54,31 @@ class Process:
 
     def ask(self, what: str, within: float = 120.0, **details: Any) -> Any:
         """The answer to a question. RuntimeError when the process has died or is silent for so many seconds."""
-        assert self._child.stdin
-        self._child.stdin.write(json.dumps([what, details]) + "\n")
-        self._child.stdin.flush()
+        self.tell(what, **details)
         return self.hear(within)
+
+    def tell(self, what: str, **details: Any) -> None:
+        """Ask without waiting: the answer is what it says next."""
+        assert self._child.stdin
+        self._child.stdin.write(json.dumps([what, details]).encode() + b"\n")
+        self._child.stdin.flush()
 
     def hear(self, within: float) -> Any:
         """The next line that it says of itself."""
+        while b"\n" not in self._heard:
+            self._heard += self._read(within)
+        line, _, self._heard = self._heard.partition(b"\n")
+        return json.loads(line)
+
+    def _read(self, within: float) -> bytes:
         assert self._child.stdout
         readable, _, _ = select.select([self._child.stdout], [], [], within)
         if not readable:
             raise RuntimeError(f"{self.module} said nothing for {within:g} s")
-        line = self._child.stdout.readline()
-        if not line:
+        piece = os.read(self._child.stdout.fileno(), 65_536)
+        if not piece:
             raise RuntimeError(f"{self.module} ended with {self._child.wait()}")
-        return json.loads(line)
+        return piece
 
 
 def serve(questions: Mapping[str, Callable[..., Any]]) -> None:

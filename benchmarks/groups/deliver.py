@@ -5,11 +5,11 @@ Both send the same bodies to the same sink, by turns, in processes of their own;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import median
 
 from benchmarks.figure import Figure
-from benchmarks.installation import Installation
+from benchmarks.installation import Install
 from benchmarks.rounds import alternate
 from benchmarks.size import Size
 
@@ -18,7 +18,7 @@ UNIT = "deliveries/s"
 WARM_UP = 300
 
 
-def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]:
+def measure(install: Install, size: Size) -> Iterator[Figure]:
     here = install()
     with here.process("sink") as sink, here.process("engine") as engine, here.process("session") as session:
         url = f"http://127.0.0.1:{sink.hear(10)}/hook"
@@ -30,7 +30,7 @@ def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]
             return count / seconds
 
         def post(count: int) -> float:
-            session.ask("load", database=str(here.database), count=count)
+            session.ask("load", database=here.database_url.removeprefix("sqlite:///"), count=count)
             seconds: float = session.ask("send", url=url)
             return count / seconds
 

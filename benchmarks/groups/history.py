@@ -7,13 +7,13 @@ the database. The quick form looks at 100,000 deliveries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
 from benchmarks.figure import Figure
-from benchmarks.installation import Installation
+from benchmarks.installation import Install
 from benchmarks.process import Process
 from benchmarks.size import Size
 
@@ -22,7 +22,7 @@ FIGURES = tuple(f"history.1m.{page}.{unit}" for page in PAGES for unit in ("ms",
 WHO = ("manager", "superuser")
 
 
-def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]:
+def measure(install: Install, size: Size) -> Iterator[Figure]:
     with install().process("visitor") as visitor:
         webhook = visitor.ask("fill", rows=size.rows, within=300)
         middle = datetime.now(UTC).date() - timedelta(days=30)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import quantiles
 
 from benchmarks.figure import Figure
-from benchmarks.installation import Installation
+from benchmarks.installation import Install
 from benchmarks.process import Process
 from benchmarks.size import Size
 
@@ -22,7 +22,7 @@ PAUSE = (0.6, 1.2)
 WARM_UP = 3
 
 
-def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]:
+def measure(install: Install, size: Size) -> Iterator[Figure]:
     here = install()
     with here.process("sink") as sink, here.process("saver") as saver:
         saver.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", number=1)

@@ -10,7 +10,7 @@ from itertools import chain
 from statistics import median
 
 from benchmarks.figure import Figure
-from benchmarks.installation import Installation
+from benchmarks.installation import Install
 from benchmarks.rounds import alternate
 from benchmarks.size import Size
 from webhooks.dialects import DIALECTS
@@ -18,7 +18,7 @@ from webhooks.dialects import DIALECTS
 FIGURES = tuple(f"render.{name}" for name in DIALECTS)
 
 
-def measure(install: Callable[[], Installation], size: Size) -> Iterator[Figure]:
+def measure(install: Install, size: Size) -> Iterator[Figure]:
     with install().process("writer") as writer:
 
         def player(name: str) -> Callable[[], list[float]]:
