@@ -21,7 +21,7 @@ from django.core.validators import validate_email
 from django.templatetags.static import static
 
 from leadcrm import csp
-from webhooks.outbound.address import AddressPolicy
+from webhooks.outbound.address import AddressPolicy, parse_proxy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -321,11 +321,21 @@ REST_FRAMEWORK = {
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 if not 0 < WEBHOOK_RETRY_SCALE < math.inf:
     raise ImproperlyConfigured("WEBHOOK_RETRY_SCALE must be a number above 0.")
+# Deliveries per second to a receiver that has come back, until what piled up meanwhile has left.
+WEBHOOK_DRAIN_RATE = env.float("WEBHOOK_DRAIN_RATE", default=20.0)
+if not 0 < WEBHOOK_DRAIN_RATE < math.inf:
+    raise ImproperlyConfigured("WEBHOOK_DRAIN_RATE must be a number above 0.")
 WEBHOOK_ALLOWLIST = env.list("WEBHOOK_ALLOWLIST")
+WEBHOOK_OWN_HOSTS = env.list("WEBHOOK_OWN_HOSTS")
+WEBHOOK_OWN_ADDRESSES = env.list("WEBHOOK_OWN_ADDRESSES")
+WEBHOOK_EGRESS_PROXY = env.str("WEBHOOK_EGRESS_PROXY", default="").strip()
 try:
-    AddressPolicy.parse(WEBHOOK_ALLOWLIST)
+    AddressPolicy.parse(
+        WEBHOOK_ALLOWLIST, own_hosts=WEBHOOK_OWN_HOSTS, own_addresses=WEBHOOK_OWN_ADDRESSES, site_url=SITE_URL
+    )
+    parse_proxy(WEBHOOK_EGRESS_PROXY)
 except ValueError as error:
-    raise ImproperlyConfigured(f"{error}.") from None
+    raise ImproperlyConfigured(f"{str(error).removesuffix('.')}.") from None
 WEBHOOK_REQUIRE_HTTPS = env.bool("WEBHOOK_REQUIRE_HTTPS", default=False)
 # Only told to people and programs: receivers may let these through their firewalls.
 WEBHOOK_SENDING_ADDRESSES = env.list("WEBHOOK_SENDING_ADDRESSES")

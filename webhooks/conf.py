@@ -13,6 +13,8 @@ MAX_LOST = 10
 # Deliveries in one claim: 50 cost 5 to 10 % of the speed, more only hold memory.
 CLAIM_BATCH = 200
 LONGEST_TIMEOUT = 30
+# Where order is kept: a delivery older than this that waits for another try holds the ones after it no longer.
+ORDER_HOLDS = 3600.0
 
 
 def encryption_keys() -> tuple[str, ...]:
@@ -23,12 +25,36 @@ def retry_scale() -> float:
     return float(settings.WEBHOOK_RETRY_SCALE)
 
 
+def drain_rate() -> float:
+    """Deliveries per second of a webhook whose receiver came back, until what piled up has left."""
+    return float(settings.WEBHOOK_DRAIN_RATE)
+
+
 def allowlist() -> tuple[str, ...]:
     return tuple(settings.WEBHOOK_ALLOWLIST)
 
 
 def require_https() -> bool:
     return bool(settings.WEBHOOK_REQUIRE_HTTPS)
+
+
+def own_hosts() -> tuple[str, ...]:
+    """Names of this installation, which no webhook may call."""
+    return tuple(settings.WEBHOOK_OWN_HOSTS)
+
+
+def own_addresses() -> tuple[str, ...]:
+    """Its public addresses, as IPs and CIDRs, which no webhook may call either."""
+    return tuple(settings.WEBHOOK_OWN_ADDRESSES)
+
+
+def site_url() -> str:
+    return str(settings.SITE_URL)
+
+
+def egress_proxy() -> str:
+    """http://host:port through which all deliveries leave; empty for none."""
+    return str(settings.WEBHOOK_EGRESS_PROXY)
 
 
 def sending_addresses() -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """Whom a webhook may call: the one strict reading of a URL, and the one policy about names, ports and addresses.
 
 Webhook URLs are typed by staff and called from inside the operator's network, so anything that is not plainly a public
-receiver is refused, unless the operator's own allow list names it. The flags of `ipaddress` are no policy (is_private
-misses many special ranges), hence lists.
+receiver is refused, unless the operator's own allow list names it; this installation itself is refused as well. The
+flags of `ipaddress` are no policy (is_private misses many special ranges), hence lists.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -18,38 +19,38 @@ from webhooks.wire.exchange import FailureKind
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-DENIED_V4 = tuple(
-    IPv4Network(network)
-    for network in (
-        "0.0.0.0/8",  # this network: reaches localhost on Linux
-        "10.0.0.0/8",  # private
-        "100.64.0.0/10",  # carrier-grade NAT
-        "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # Azure's own services
-        "169.254.0.0/16",  # link-local: cloud metadata
-        "172.16.0.0/12",  # private
-        "192.0.0.0/24",  # IETF protocol assignments
-        "192.0.2.0/24",  # documentation
-        "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",  # private
-        "198.18.0.0/15",  # benchmarks
-        "198.51.100.0/24",  # documentation
-        "203.0.113.0/24",  # documentation
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, broadcast
+DENIED_V4 = {
+    IPv4Network(network): what
+    for network, what in (
+        ("0.0.0.0/8", "this network, which reaches localhost on Linux"),
+        ("10.0.0.0/8", "private"),
+        ("100.64.0.0/10", "carrier-grade NAT"),
+        ("127.0.0.0/8", "loopback"),
+        ("168.63.129.16/32", "Azure's own services"),
+        ("169.254.0.0/16", "link-local, where clouds keep their metadata"),
+        ("172.16.0.0/12", "private"),
+        ("192.0.0.0/24", "IETF protocol assignments"),
+        ("192.0.2.0/24", "documentation"),
+        ("192.88.99.0/24", "6to4 relays"),
+        ("192.168.0.0/16", "private"),
+        ("198.18.0.0/15", "benchmarks"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved, broadcast"),
     )
-)
+}
 ALLOWED_V6 = (IPv6Network("2000::/3"),)
 """Global unicast. Loopback, unique local, link-local, multicast, IPv4-mapped and NAT64 addresses all lie outside."""
-DENIED_V6 = tuple(
-    IPv6Network(network)
-    for network in (
-        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
-        "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: an IPv4 address of the sender's choice inside
-        "3fff::/20",  # documentation
+DENIED_V6 = {
+    IPv6Network(network): what
+    for network, what in (
+        ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID"),
+        ("2001:db8::/32", "documentation"),
+        ("2002::/16", "6to4, with an IPv4 address of the sender's choice inside"),
+        ("3fff::/20", "documentation"),
     )
-)
+}
 NEVER_ADDRESSES = frozenset(
     ip_address(address)
     for address in (
@@ -157,34 +158,62 @@ class AddressPolicy:
     networks: tuple[Network, ...] = ()
     """Allow-listed address ranges."""
     require_https: bool = False
+    own_hosts: frozenset[str] = frozenset()
+    """Names of this installation: never called, whatever the allow list says."""
+    own_networks: tuple[Network, ...] = ()
+    """Addresses of this installation: never called either."""
+    site: tuple[str, int] | None = None
+    """Where this installation is found; not called unless the allow list names it, as the test inbox needs it."""
 
     @classmethod
-    def parse(cls, allow: Iterable[str], *, require_https: bool = False) -> "AddressPolicy":
-        """From the entries of WEBHOOK_ALLOWLIST, each host:port or a CIDR range with a slash.
+    def parse(
+        cls,
+        allow: Iterable[str],
+        *,
+        require_https: bool = False,
+        own_hosts: Iterable[str] = (),
+        own_addresses: Iterable[str] = (),
+        site_url: str = "",
+    ) -> "AddressPolicy":
+        """From WEBHOOK_ALLOWLIST (each host:port or a CIDR range with a slash), WEBHOOK_OWN_HOSTS (names),
+        WEBHOOK_OWN_ADDRESSES (addresses or CIDR ranges) and SITE_URL.
 
-        Raises ValueError at the first entry that cannot be read: an allow list that is guessed at is none.
+        Raises ValueError at the first entry that cannot be read: a list that is guessed at is none.
         """
         hosts: set[tuple[str, int]] = set()
         networks: list[Network] = []
         for entry in allow:
-            text = entry.strip()
-            try:
+            with _reading("WEBHOOK_ALLOWLIST", entry) as text:
                 if "/" in text:
                     networks.append(ip_network(text))
-                    continue
-                match = _LISTED.fullmatch(text)
-                if match is None or not 0 < int(match[2]) < 65536:
-                    raise ValueError("neither host:port nor a CIDR range")
-                hosts.add((_host(match[1])[0], int(match[2])))
-            except (ValueError, Blocked) as error:
-                raise ValueError(f"WEBHOOK_ALLOWLIST: cannot read {text!r}: {error}") from error
-        return cls(frozenset(hosts), tuple(networks), require_https)
+                else:
+                    hosts.add(_host_and_port(text))
+        names: set[str] = set()
+        for entry in own_hosts:
+            with _reading("WEBHOOK_OWN_HOSTS", entry) as text:
+                names.add(_name(text))
+        own: list[Network] = []
+        for entry in own_addresses:
+            with _reading("WEBHOOK_OWN_ADDRESSES", entry) as text:
+                own.append(ip_network(text))
+        site: tuple[str, int] | None = None
+        if site_url:
+            with _reading("SITE_URL", site_url) as text:
+                target = parse_url(text)
+            site = (target.host, target.port)
+            if site in hosts or (target.literal and any(ip_address(target.host) in network for network in networks)):
+                site = None
+        return cls(frozenset(hosts), tuple(networks), require_https, frozenset(names), tuple(own), site)
 
     def check_target(self, target: Target) -> None:
         """Refuse by scheme, port and name, before anybody is asked for the name's addresses. Raises Blocked."""
         if target.host in NEVER_NAMES:
             raise _bad_address(target)
-        if self._listed(target):
+        if target.host in self.own_hosts or (target.host, target.port) == self.site:
+            raise Blocked(
+                FailureKind.BLOCKED_ADDRESS, f"{target.host} is this installation itself, which webhooks may not call."
+            )
+        if self.is_listed(target):
             return
         if self.require_https and target.scheme != "https" and not self.networks:
             raise _unencrypted()
@@ -196,14 +225,29 @@ class AddressPolicy:
     def check_addresses(self, target: Target, addresses: Sequence[str]) -> None:
         """Refuse if any one of the addresses is not allowed. Raises Blocked."""
         for address in addresses:
-            if _is_never(address) or not (_is_public(address) or self._listed(target) or self._in_networks(address)):
+            if self.fault(target, address) is not None:
                 raise _bad_address(target)
         # An allow-listed range may be called by http, but whether the name leads into one is only known now.
-        plain = self.require_https and target.scheme != "https" and not self._listed(target)
+        plain = self.require_https and target.scheme != "https" and not self.is_listed(target)
         if plain and not all(self._in_networks(address) for address in addresses):
             raise _unencrypted()
 
-    def _listed(self, target: Target) -> bool:
+    def fault(self, target: Target, address: str) -> str | None:
+        """Why the target may not be called at this address, in words for the operator alone; None when it may."""
+        carried = _carried(address)
+        if not carried:
+            return "not a plain address"
+        if not NEVER_ADDRESSES.isdisjoint(carried):
+            return "a metadata service, which no allow list opens"
+        if self.own_networks and any(one in network for one in carried for network in self.own_networks):
+            return "in WEBHOOK_OWN_ADDRESSES"
+        special = _special(address)
+        if special is None or self.is_listed(target) or self._in_networks(address):
+            return None
+        return special
+
+    def is_listed(self, target: Target) -> bool:
+        """Whether the allow list names this host and port."""
         return (target.host, target.port) in self.hosts
 
     def _in_networks(self, address: str) -> bool:
@@ -211,8 +255,43 @@ class AddressPolicy:
         return any(parsed in network for network in self.networks)
 
 
+def parse_proxy(text: str) -> Target | None:
+    """The proxy of WEBHOOK_EGRESS_PROXY, http://host:port; None for the empty text. Raises ValueError."""
+    if not text.strip():
+        return None
+    with _reading("WEBHOOK_EGRESS_PROXY", text) as url:
+        proxy = parse_url(url)
+        if proxy.scheme != "http" or proxy.path != "/":
+            raise ValueError("it is written http://host:port")
+        return proxy
+
+
+@contextmanager
+def _reading(setting: str, entry: str) -> Iterator[str]:
+    """The entry without blanks around it; what cannot be read of it is a ValueError that names the setting."""
+    text = entry.strip()
+    try:
+        yield text
+    except (ValueError, Blocked) as error:
+        raise ValueError(f"{setting}: cannot read {text!r}: {error}") from error
+
+
 # Each try asks about its address, and most tries go to few of them.
 _parsed = lru_cache(maxsize=1024)(ip_address)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    match = _LISTED.fullmatch(text)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise ValueError("neither host:port nor a CIDR range")
+    return _host(match[1])[0], int(match[2])
+
+
+def _name(text: str) -> str:
+    name, literal = _host(text)
+    if literal:
+        raise ValueError("an address belongs into WEBHOOK_OWN_ADDRESSES")
+    return name
 
 
 def _host(text: str) -> tuple[str, bool]:
@@ -247,29 +326,29 @@ def _is_internal(name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_public(text: str) -> bool:
+def _special(text: str) -> str | None:
+    """What kind of address this is, and of which range; None for a public one."""
     address = _read(text)
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in DENIED_V4)
+    denied: Iterable[tuple[Network, str]] = DENIED_V4.items()
     if isinstance(address, IPv6Address):
-        return any(address in network for network in ALLOWED_V6) and not any(
-            address in network for network in DENIED_V6
-        )
-    return False
+        if not any(address in network for network in ALLOWED_V6):
+            return "not global unicast"
+        denied = DENIED_V6.items()
+    return next((f"{what}, {network}" for network, what in denied if address in network), None)
 
 
 @lru_cache(maxsize=4096)
-def _is_never(text: str) -> bool:
-    """Whether this is a metadata service, also in one of the forms in which IPv6 carries an IPv4 address."""
+def _carried(text: str) -> tuple[Address, ...]:
+    """The address and those that it carries, as IPv6 has many forms for an IPv4 address; empty for what is none."""
     address = _read(text)
     if address is None:
-        return True
-    hidden: list[Address | None] = [address]
+        return ()
+    carried: list[Address | None] = [address]
     if isinstance(address, IPv6Address):
-        hidden += [address.sixtofour, *(address.teredo or ())]
+        carried += [address.sixtofour, *(address.teredo or ())]
         if any(address in network for network in _EMBEDDING):
-            hidden.append(IPv4Address(int(address) & 0xFFFFFFFF))
-    return any(one in NEVER_ADDRESSES for one in hidden)
+            carried.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return tuple(one for one in carried if one is not None)
 
 
 def _read(text: str) -> Address | None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from webhooks import conf
 from webhooks.models import Body, Event, State, Status, Webhook
+from webhooks.outbound import header
 from webhooks.outbound.parcel import Claimed, Parcel, Refused
 from webhooks.wire import signature
 from webhooks.wire.exchange import Request
@@ -89,7 +90,11 @@ def build(
             headers.append(("webhook-signature", signature.sign_standard(message_id, timestamp, body, secrets)))
     headers += dialect.sign(body, secrets, settings, webhook.url.lower().startswith("https:"))
     ours = {name.lower() for name, _ in headers}
-    headers += [(name, value) for name, value in webhook.custom_headers.items() if name.lower() not in ours]
+    headers += [
+        (name, value)
+        for name, value in webhook.custom_headers.items()
+        if name.lower() not in ours and not header.is_reserved(name)
+    ]
     shown = ours.difference(name.lower() for name in dialect.secret_headers)
     return (
         Request(settings.get("method", dialect.method), webhook.url, tuple(headers), body),

@@ -15,6 +15,7 @@ from django.db import transaction
 from webhooks import conf, queue
 from webhooks.models import State, Webhook
 from webhooks.outbound import claim, compose, settle
+from webhooks.outbound.address import parse_proxy
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import Senders
@@ -36,7 +37,14 @@ LOOK_EVERY = 0.5
 @cache
 def door() -> Door:
     """One for the process: its connections are kept from task to task."""
-    return Door(AddressPolicy.parse(conf.allowlist(), require_https=conf.require_https()))
+    policy = AddressPolicy.parse(
+        conf.allowlist(),
+        require_https=conf.require_https(),
+        own_hosts=conf.own_hosts(),
+        own_addresses=conf.own_addresses(),
+        site_url=conf.site_url(),
+    )
+    return Door(policy, proxy=parse_proxy(conf.egress_proxy()))
 
 
 def run(*, stop: Callable[[], float | None], claim_for: float = 20.0, linger: float = 0.4) -> int:

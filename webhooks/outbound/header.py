@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
-from webhooks.outbound.send import OURS
-
 MOST = 20
 LONGEST_NAME = 100
 LONGEST_VALUE = 2000
+
+OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
+"""Headers that frame the message or promise what we do not do: ours are sent, a caller's are not."""
+
+# Headers of the connection, which are another's than the receiver's to read (RFC 9110, 7.6.1).
+_HOP_BY_HOP = OURS | {"expect", "http2-settings", "keep-alive", "te", "trailer", "upgrade"}
+# A cloud hands out credentials to whoever can make its machines send these.
+_METADATA = frozenset({"metadata", "metadata-flavor", "x-google-metadata-request"})
 
 # RFC 9110, 5.1 and 5.5, without the bytes above ASCII that it calls obsolete.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -21,8 +27,25 @@ def name_fault(name: str) -> str | None:
         return f"“{name[:LONGEST_NAME]}” is no header name. Use letters, digits and hyphens."
     if len(name) > LONGEST_NAME:
         return f"A header name has at most {LONGEST_NAME} characters."
-    if name.lower() in OURS:
-        return f"{name} cannot be set: it is part of how the request is sent."
+    if why := _reserved(name.lower()):
+        return f"{name} cannot be set: {why}."
+    return None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no webhook's own header may have this name. Fixtures pass by the form: asked again at every try."""
+    return _reserved(name.lower()) is not None
+
+
+def _reserved(name: str) -> str | None:
+    if name in _HOP_BY_HOP:
+        return "it is part of how the request is sent"
+    if name.startswith("webhook-"):
+        return "names with webhook- are kept for what leadcrm says of a delivery"
+    if name.startswith("proxy-"):
+        return "it speaks to a proxy, not to the receiver"
+    if name in _METADATA or name.startswith("x-aws-ec2-metadata-"):
+        return "it speaks to the metadata service of a cloud"
     return None
 
 

@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from queue import Empty, Full
 from typing import Any
@@ -26,6 +27,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from webhooks.outbound.address import AddressPolicy, Blocked, Target, parse_url
+from webhooks.outbound.header import OURS
+from webhooks.outbound.tunnel import ProxyFault, dig
 from webhooks.wire.exchange import (
     KEPT_BODY,
     KEPT_HEADER_LENGTH,
@@ -52,9 +55,6 @@ PER_HOST = 32
 KEEP_SECONDS = 4.0
 """How long an unused connection is kept. Many servers hang up after 5 s: a try is worth more than a handshake."""
 
-OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-"""Headers that frame the message or promise what we do not do: ours are sent, a caller's are not."""
-
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -73,11 +73,19 @@ class Door(HTTPAdapter):
     """Sends requests; any number of threads may share one.
 
     `resolve` is the system's resolver, except in tests. `ca_file` holds the certificates that are trusted; that they
-    are checked cannot be turned off.
+    are checked cannot be turned off. `proxy` is the operator's, through which then everything goes.
     """
 
-    def __init__(self, policy: AddressPolicy, *, resolve: Resolve = lookup, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        resolve: Resolve = lookup,
+        ca_file: str | None = None,
+        proxy: Target | None = None,
+    ) -> None:
         self.policy = policy
+        self.proxy = proxy
         self._resolve = resolve
         self._tls = _trusting(ca_file or certifi.where())
         self._lock = threading.Lock()
@@ -148,6 +156,7 @@ class Door(HTTPAdapter):
                         raise
             connection.close()
             this.sent_ms = None
+            connection.through = self._through(target, this)
             connection.open(addresses, this)
             response, clean = _talk(connection, request, target, headers, this)
             return response
@@ -158,12 +167,25 @@ class Door(HTTPAdapter):
                 connection.close()
             pool._put_conn(connection)
 
+    def _through(self, target: Target, this: "_Try") -> "_Through | None":
+        """The way by the operator's proxy, if there is one; no policy asks where that is."""
+        proxy = self.proxy
+        if proxy is None:
+            return None
+        try:
+            addresses = (proxy.host,) if proxy.literal else self._look_up(proxy, this)
+        except _NoName as error:
+            raise ProxyFault("The egress proxy has no address.") from error
+        return _Through(addresses[0], proxy.port, target)
+
     def _look_up(self, target: Target, this: "_Try") -> Sequence[str]:
         """Ask the resolver in a thread, as nothing else can end its waiting."""
         within = min(LOOKUP_LIMIT, this.left())
         if not self._lookups.acquire(blocking=False):
             raise _NoName(f"Too many names are being looked up to ask for {target.host}.")
         found: list[Sequence[str] | Exception] = []
+        this.woken.clear()  # a try by a proxy looks up two names
+        this.check()
 
         def look() -> None:
             try:
@@ -318,10 +340,20 @@ class _Answer(http.client.HTTPResponse):
         return b"".join(pieces), True
 
 
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """The proxy by whose address and port a connection to the target is made."""
+
+    address: str
+    port: int
+    target: Target
+
+
 class _Guarded(HTTPConnection):
     """A connection that is opened to checked addresses only, and whose sending keeps the try's clock."""
 
     address = ""
+    through: "_Through | None" = None
     used = 0.0
     """When its last exchange ended (time.monotonic())."""
 
@@ -347,12 +379,21 @@ class _Guarded(HTTPConnection):
         raise AssertionError("open() is the way in: it checks the address")
 
     def _connect(self, address: str, this: _Try, within: float) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        through = self.through
+        first = through.address if through else address
+        sock = socket.socket(socket.AF_INET6 if ":" in first else socket.AF_INET, socket.SOCK_STREAM)
         try:
             this.hold(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(within)
-            sock.connect((address, self.port))
+            if through is None:
+                sock.connect((address, self.port))
+            else:
+                try:
+                    sock.connect((first, through.port))
+                except ConnectionError as error:
+                    raise ProxyFault("The egress proxy does not answer.") from error
+                dig(sock, address, through.target, this.left)
             this.check()
             return self._secure(sock, this)
         except BaseException:
@@ -529,6 +570,8 @@ def _explain(error: Exception, host: str, this: _Try) -> tuple[FailureKind, str]
         return error.kind, ""
     if isinstance(error, _NoName):
         return FailureKind.DNS, str(error)
+    if isinstance(error, ProxyFault):
+        return FailureKind.REFUSED, str(error)
     if isinstance(error, TimeoutError):
         if this.received:
             what = "The answer was not complete"
