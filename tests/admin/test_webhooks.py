@@ -238,6 +238,11 @@ def test_http_is_allowed_with_a_warning(manager):
         ({"timeout": "0"}, "timeout"),
         ({"timeout": "31"}, "timeout"),
         ({"timeout": "1.5"}, "timeout"),
+        ({"rate_limit": "0"}, "rate_limit"),
+        ({"rate_limit": "1001"}, "rate_limit"),
+        ({"rate_limit": "-1"}, "rate_limit"),
+        ({"rate_limit": "2.5"}, "rate_limit"),
+        ({"rate_limit": "fast"}, "rate_limit"),
         ({"offices": ["999999"]}, "offices"),
     ],
 )
@@ -275,6 +280,39 @@ def test_the_raw_token_is_a_setting(manager, webhook):
 def test_a_setting_that_is_not_posted_keeps_its_default(manager):
     add(manager, leadpro__prefix=None)
     assert Webhook.objects.get().settings == {"prefix": "Bearer"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_rate_and_the_order_are_set_for_every_system(manager, crm, sign_in, dialect):
+    add(manager, dialect=dialect)
+    webhook = Webhook.objects.get()
+    assert (webhook.rate_limit, webhook.keep_order) == (None, False)
+    assert "Pace No limit Order Not kept" in Page(manager.get(url("change", webhook.pk))).text
+    changes = {"rate_limit": "1000", "keep_order": "on"}
+    assert (
+        manager.post(url("change", webhook.pk), filled(manager, url("change", webhook.pk), **changes)).status_code
+        == 302
+    )
+    webhook.refresh_from_db()
+    assert (webhook.rate_limit, webhook.keep_order) == (1000, True)
+    page = Page(manager.get(url("change", webhook.pk)))
+    assert "Pace At most 1000 per second Order Kept per record" in page.text
+    assert page.form("webhook_form")["rate_limit"] == ["1000"]
+    seen = Page(sign_in(crm.auditor).get(url("change", webhook.pk)))
+    assert "Deliveries per second at most 1000" in seen.text
+    assert "rate_limit" not in seen.names
+    add_nothing = {"rate_limit": "", "keep_order": None}
+    manager.post(url("change", webhook.pk), filled(manager, url("change", webhook.pk), **add_nothing))
+    webhook.refresh_from_db()
+    assert (webhook.rate_limit, webhook.keep_order) == (None, False)
+
+
+def test_a_bad_rate_is_told_beside_it_and_nothing_is_stored(manager, webhook):
+    changes = {"rate_limit": "1001", "name": "Renamed", "keep_order": "on"}
+    response = manager.post(url("change", webhook.pk), filled(manager, url("change", webhook.pk), **changes))
+    assert errors(response) == {"rate_limit": ["Ensure this value is less than or equal to 1000."]}
+    webhook.refresh_from_db()
+    assert (webhook.name, webhook.rate_limit, webhook.keep_order) == ("LeadPro production", None, False)
 
 
 def test_saving_does_not_touch_state_and_secret(manager, webhook):

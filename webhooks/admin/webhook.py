@@ -90,6 +90,7 @@ class WebhookAdmin(Admin):
         "shown_events",
         "shown_settings",
         "shown_headers",
+        "shown_rate",
         "shown_offices",
         "shown_filters",
     )
@@ -180,14 +181,15 @@ class WebhookAdmin(Admin):
         return (
             (None, {"fields": (*account, "dialect", "name", "url", "description")}),
             (None, {"fields": (*map(events_field, DIALECTS.values()), "offices", "filters")}),
-            ("Sending", {"fields": (*settings, *secret, "headers", "send_webhook_headers", "timeout")}),
+            ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, "rate_limit", "keep_order")}),
         )
 
+    _sending = ("send_webhook_headers", "timeout")
     # No secret is among these: what a model field would show is decrypted.
     _view_only = (
         (None, {"fields": ("shown_system", "name", "url", "description")}),
         (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
-        ("Sending", {"fields": ("shown_settings", "shown_headers", "send_webhook_headers", "timeout")}),
+        ("Sending", {"fields": ("shown_settings", "shown_headers", *_sending, "shown_rate", "keep_order")}),
     )
 
     @display(description="System")
@@ -216,6 +218,10 @@ class WebhookAdmin(Admin):
             return ", ".join(f"{name}: {MASK}" for name in webhook.custom_headers) or "–"
         except ValueError:
             return UNREADABLE
+
+    @display(description="Deliveries per second at most")
+    def shown_rate(self, webhook: Webhook) -> str:
+        return str(webhook.rate_limit or "No limit")
 
     def changeform_view(
         self,

@@ -41,6 +41,8 @@ from webhooks.outbound.compose import MASK
 from webhooks.outbound.deliver import door
 from webhooks.wire.dialect import Dialect, Setting
 
+# Deliveries per second that a webhook may be held to.
+FASTEST = 1_000
 UNENCRYPTED = "http sends data unencrypted."
 UNREADABLE = "What is stored cannot be decrypted: none of WEBHOOK_ENCRYPTION_KEYS fits. Bring the lost key back."
 
@@ -270,6 +272,21 @@ class _WebhookForm(forms.ModelForm):
         max_value=conf.LONGEST_TIMEOUT,
         widget=UnfoldAdminIntegerFieldWidget(),
     )
+    rate_limit = forms.IntegerField(
+        label="Deliveries per second at most",
+        required=False,
+        min_value=1,
+        max_value=FASTEST,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text=f"1 to {FASTEST:,}. Empty: no limit. A delivery that waits for its turn uses up no try.",
+    )
+    keep_order = forms.BooleanField(
+        label="Keep order per record",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="Deliveries of one record leave one at a time, oldest first. One that has to be tried again holds up "
+        "the later ones of its record, for an hour at most. Other records are not held up.",
+    )
 
     # Whoever typed it knows it: only one of ours is shown.
     secret_was_typed = False
@@ -286,6 +303,8 @@ class _WebhookForm(forms.ModelForm):
             "filters",
             "send_webhook_headers",
             "timeout",
+            "rate_limit",
+            "keep_order",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
