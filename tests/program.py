@@ -1,19 +1,21 @@
 """The real program, as separate processes: the web server and the worker on a database and a port of their own.
 
-The database is a SQLite file, or, when DATABASE_URL names a PostgreSQL, a database on that server.
+The database is a SQLite file, or one on the PostgreSQL that DATABASE_URL, or whoever makes it, names.
 """
 
 import http.client
 import os
 import secrets
 import shutil
-import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -66,6 +68,7 @@ class Program:
         self.environment = environment(self.port, DATABASE_URL=database_url, **changes)
         self.web: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []
         self._family: set[psutil.Process] = set()
 
     def manage(self, *arguments: str) -> str:
@@ -87,8 +90,7 @@ class Program:
 
     def run(self, *command: str, changes: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Starts a process in a session of its own; its output goes to files in the folder."""
-        name = f"{len(list(self.folder.glob('*.log')))}.log"
-        with open(self.folder / name, "wb") as log:
+        with open(self.folder / f"{len(self._started):03}.log", "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
@@ -98,6 +100,7 @@ class Program:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._started.append(process)
         self._family.add(psutil.Process(process.pid))
         return process
 
@@ -124,6 +127,15 @@ class Program:
         finally:
             connection.close()
 
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database answers; times of PostgreSQL in UTC."""
+        url = self.environment["DATABASE_URL"]
+        if is_postgresql(url):
+            with psycopg.connect(_conninfo(url), options="-c TimeZone=UTC") as server:
+                return server.execute(sql).fetchall()
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
+            return file.execute(sql).fetchall()
+
     def output(self) -> str:
         """All that the processes have printed."""
         return "".join(log.read_text(errors="replace") for log in sorted(self.folder.glob("*.log")))
@@ -138,17 +150,17 @@ class Program:
         return {process for process in self._family if lives(process)}
 
     def stop(self) -> None:
-        for process in self.family():
-            if process.pid in {child.pid for child in (self.web, self.worker) if child}:
-                process.send_signal(signal.SIGTERM)
+        self.family()
+        for child in self._started:
+            if child.poll() is None:
+                child.terminate()
         limit = time.monotonic() + 20
         while self.family() and time.monotonic() < limit:
             time.sleep(0.05)
         for process in self.family():
             process.kill()
-        for child in (self.web, self.worker):
-            if child:
-                child.wait()
+        for child in self._started:
+            child.wait()
 
 
 def lives(process: psutil.Process) -> bool:
@@ -158,19 +170,23 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def migrated_database(folder: Path) -> str:
-    """The URL of a new database with every migration applied, to copy from: migrating takes longer than most tests."""
+def migrated_database(folder: Path, server: str | None = None) -> str:
+    """The URL of a new database with every migration applied, to copy from: migrating takes longer than most tests.
+
+    server: the URL of a PostgreSQL, "" for a SQLite file in the folder; the environment's DATABASE_URL unless given.
+    """
+    server = os.environ.get("DATABASE_URL", "") if server is None else server
     url = f"sqlite:///{folder / 'db.sqlite3'}"
-    if on_postgresql():
-        url = _on_server("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    if is_postgresql(server):
+        url = _on_server(server, "CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
     Program(folder, url).manage("migrate", "--verbosity", "0")
     return url
 
 
 def copy_database(source: str, folder: Path) -> str:
     """The URL of a copy. Nobody may be connected to the source."""
-    if on_postgresql():
-        return _on_server(f"CREATE DATABASE {{name}} TEMPLATE {_name(source)}")
+    if is_postgresql(source):
+        return _on_server(source, f"CREATE DATABASE {{name}} TEMPLATE {_name(source)}")
     target = folder / "db.sqlite3"
     shutil.copy(source.removeprefix("sqlite:///"), target)
     return f"sqlite:///{target}"
@@ -178,27 +194,32 @@ def copy_database(source: str, folder: Path) -> str:
 
 def drop_database(url: str) -> None:
     """Whoever is still connected is cut off. SQLite files go with their folder."""
-    if on_postgresql():
-        with psycopg.connect(_conninfo(), autocommit=True) as connection:
+    if is_postgresql(url):
+        with _maintenance(url) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
 
 
-def on_postgresql() -> bool:
-    return os.environ.get("DATABASE_URL", "").startswith(("postgres:", "postgresql:"))
+def is_postgresql(url: str) -> bool:
+    return url.startswith(("postgres:", "postgresql:"))
 
 
-def _on_server(statement: str) -> str:
+def _on_server(url: str, statement: str) -> str:
     name = f"program_{secrets.token_hex(6)}"
-    with psycopg.connect(_conninfo(), autocommit=True) as connection:
+    with _maintenance(url) as connection:
         connection.execute(statement.format(name=name))
-    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    return url.rpartition("/")[0] + f"/{name}"
+
+
+def _maintenance(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """To the database that every server has: nobody may be connected to one that is copied or dropped."""
+    return psycopg.connect(_conninfo(url), dbname="postgres", autocommit=True)
 
 
 def _name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def _conninfo() -> str:
-    parts = Env.db_url_config(os.environ["DATABASE_URL"])
+def _conninfo(url: str) -> str:
+    parts = Env.db_url_config(url)
     named = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
     return psycopg.conninfo.make_conninfo(**{key: parts[name] for key, name in named.items() if parts[name]})

@@ -2,21 +2,17 @@
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 from django_q.signing import SignedPackage
-from environ import Env
 
-from tests.program import Program, lives, on_postgresql, wait_until
+from tests.program import Program, lives, wait_until
 from tests.receiver import Answer, Receiver
 from webhooks.worker import keeper, pool
 from webhooks.worker.board import Board, new
@@ -108,15 +104,7 @@ class Fixture:
         self.program.shell((SAVE if told else SAVE_UNTOLD).format(count=count))
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        url = self.program.environment["DATABASE_URL"]
-        if on_postgresql():
-            parts = Env.db_url_config(url)
-            with psycopg.connect(
-                host=parts["HOST"], user=parts["USER"], dbname=parts["NAME"], options="-c TimeZone=UTC"
-            ) as server:
-                return server.execute(sql).fetchall()
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
-            return file.execute(sql).fetchall()
+        return self.program.ask(sql)
 
     def statuses(self) -> list[str]:
         return [row[0] for row in self.ask("SELECT status FROM webhooks_delivery ORDER BY id")]
