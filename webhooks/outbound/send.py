@@ -14,10 +14,10 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from queue import Empty, Full
 from typing import Any
 
@@ -57,6 +57,7 @@ KEEP_SECONDS = 4.0
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_NO_CONTROLS = bytes(byte for byte in range(256) if not _CONTROLS.match(chr(byte)))
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Door(HTTPAdapter):
         # what was checked is what is connected to.
         addresses = (target.host,) if target.literal else self._look_up(target, this)
         self.policy.check_addresses(target, addresses)
-        headers = _headers(request)
+        head = _head(request, target)
         pool = self.poolmanager.pool(target)
         connection = pool._get_conn()
         assert isinstance(connection, _Guarded)
@@ -145,7 +146,7 @@ class Door(HTTPAdapter):
         try:
             if connection.is_fit(addresses):
                 try:
-                    response, clean = _talk(connection, request, target, headers, this)
+                    response, clean = _talk(connection, request, head, this)
                     return response
                 except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     # The server hung up on a kept connection, most likely before our bytes came. It cannot be known;
@@ -158,7 +159,7 @@ class Door(HTTPAdapter):
             this.sent_ms = None
             connection.through = self._through(target, this)
             connection.open(addresses, this)
-            response, clean = _talk(connection, request, target, headers, this)
+            response, clean = _talk(connection, request, head, this)
             return response
         finally:
             if clean:
@@ -181,11 +182,11 @@ class Door(HTTPAdapter):
     def _look_up(self, target: Target, this: "_Try") -> Sequence[str]:
         """Ask the resolver in a thread, as nothing else can end its waiting."""
         within = min(LOOKUP_LIMIT, this.left())
+        this.woken = woken = threading.Event()
+        this.check()  # for a cut that found nothing to wake
         if not self._lookups.acquire(blocking=False):
             raise _NoName(f"Too many names are being looked up to ask for {target.host}.")
         found: list[Sequence[str] | Exception] = []
-        this.woken.clear()  # a try by a proxy looks up two names
-        this.check()
 
         def look() -> None:
             try:
@@ -194,14 +195,14 @@ class Door(HTTPAdapter):
                 found.append(error)
             finally:
                 self._lookups.release()
-                this.woken.set()
+                woken.set()
 
         try:
             threading.Thread(target=look, name="lookup", daemon=True).start()
         except RuntimeError:
             self._lookups.release()
             raise
-        this.woken.wait(within)
+        woken.wait(within)
         this.check()
         if not found:
             raise _NoName(f"The name servers said nothing about {target.host} within {within:g} s.")
@@ -225,7 +226,8 @@ class _Try:
         """Bytes of the answer."""
         self.was_cut = False
         self.sock: socket.socket | None = None
-        self.woken = threading.Event()
+        self.woken: threading.Event | None = None
+        """Ends the waiting for a name's addresses."""
 
     def left(self) -> float:
         """Seconds left. Raises TimeoutError when there are none: a socket would take 0 for 'do not wait at all'."""
@@ -248,7 +250,8 @@ class _Try:
 
     def cut(self) -> None:
         self.was_cut = True
-        self.woken.set()
+        if self.woken is not None:
+            self.woken.set()
         if self.sock is not None:
             # Not close: its thread may be reading, and the descriptor could be another file's a moment later. Not
             # SSLSocket's shutdown either, which takes the TLS layer away from under that thread.
@@ -275,8 +278,6 @@ class _Reader(io.RawIOBase):
         self.count = 0
         self._sock = sock
         self._this = this
-        # Keeps the descriptor open when http.client closes the connection before the body is read.
-        self._hold = sock.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -295,10 +296,6 @@ class _Reader(io.RawIOBase):
 
     def tell(self) -> int:
         return self.count
-
-    def close(self) -> None:
-        self._hold.close()
-        super().close()
 
 
 class _Answer(http.client.HTTPResponse):
@@ -463,16 +460,14 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _talk(
-    connection: _Guarded, request: Request, target: Target, headers: Mapping[str, str], this: _Try
-) -> tuple[Response, bool]:
+def _talk(connection: _Guarded, request: Request, head: bytes, this: _Try) -> tuple[Response, bool]:
     """Send and read on an open connection; returns the answer and whether the connection can be used again."""
     sock = connection.sock
     assert sock is not None
     this.hold(sock)
     answer = _Answer(_Reader(sock, this), request.method)
     try:
-        _send(sock, _head(request, target, headers) + request.body, this)
+        _send(sock, head + request.body, this)
         this.sent_ms = this.elapsed_ms()
     except (BrokenPipeError, ConnectionResetError) as broken:
         # A receiver that refuses a request by its head may answer and hang up before it has read the rest.
@@ -510,29 +505,33 @@ def _send(sock: socket.socket, data: bytes, this: _Try) -> None:
         rest = rest[sock.send(rest) :]
 
 
-def _head(request: Request, target: Target, headers: Mapping[str, str]) -> bytes:
-    """The headers are checked already; http.client and urllib3 would each look at all of them once more."""
+def _head(request: Request, target: Target) -> bytes:
+    """Raises ValueError for what would become another header or another request; http.client lets some of it pass."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     if target.port != (443 if target.scheme == "https" else 80):
         host = f"{host}:{target.port}"
+    headers = {name: value for name, value in request.headers if _is_sent(name)}
     lines = [f"{request.method} {target.path} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
-    lines += [f"Content-Length: {len(request.body)}", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    lines += [f"Content-Length: {len(request.body)}", *[f"{name}: {value}" for name, value in headers.items()]]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    # All values at once, which takes a tenth of the time: the ends of our lines are its only control characters.
+    if head.translate(None, _NO_CONTROLS) != b"\r\n" * (len(lines) + 1):
+        raise ValueError("not a header")
+    return head
 
 
-def _headers(request: Request) -> dict[str, str]:
-    """Raises ValueError for what would become another header or another request; http.client lets some of it pass."""
-    headers: dict[str, str] = {}
-    for name, value in request.headers:
-        if not _NAME.fullmatch(name) or _CONTROLS.search(value):
-            raise ValueError("not a header")
-        if name.lower() not in OURS:
-            headers[name] = value
-    return headers
+@lru_cache(maxsize=1024)
+def _is_sent(name: str) -> bool:
+    """Whether a header of this name is the caller's to set. Raises ValueError for what is no name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("not a header")
+    return name.lower() not in OURS
 
 
 def _one_line(text: str) -> str:
     """Short enough to keep, and without control characters, which databases and logs do not bear."""
+    if len(text) <= KEPT_HEADER_LENGTH and text.isprintable():
+        return text
     return _CONTROLS.sub(" ", text[:KEPT_HEADER_LENGTH])
 
 
