@@ -82,9 +82,11 @@ class Unit:
         self._before: dict[type[Record], dict[int, Row | None]] = {}
         self._parts: dict[type[Record], dict[int, Row]] = {}
         self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
+        self._left: tuple[type[Record], Row] | None = None
 
     def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
         """Read and lock the rows that this unit is about to write; returns those that it had not touched yet."""
+        self._left = None
         seen = self._before.setdefault(model, {})
         new = [pk for pk in pks if pk not in seen]
         for chunk in _chunks(new):
@@ -92,6 +94,13 @@ class Unit:
             for pk in chunk:
                 seen[pk] = rows.get(pk)
         return new
+
+    def left(self, model: type[Record], row: Row) -> None:
+        """Note the row as the only write of this unit has left it: it need not be read again.
+
+        It counts until anything is touched again.
+        """
+        self._left = model, row
 
     def born(self, model: type[Record], pks: Iterable[int]) -> None:
         """Note rows that this unit has just inserted."""
@@ -148,7 +157,7 @@ class Unit:
                 happened.send(sender=Unit, facts=facts)
 
     def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
-        afters = model.rows(self.using, befores)
+        afters = self._rows(model, befores)
         self._mend(model, befores, afters)
         changed = [change for pk in befores if (change := _change(model, befores[pk], afters.get(pk))) is not None]
         kept = {change.after["id"]: change.after for change in changed if change.after is not None}
@@ -173,6 +182,13 @@ class Unit:
                     actor=_actor.get()(),
                     context=notes.get(type_, {}),
                 )
+
+    def _rows(self, model: type[Record], befores: Mapping[int, Row | None]) -> dict[int, Row]:
+        """The rows as they now are."""
+        left, self._left = self._left, None
+        if left is not None and left[0] is model and list(befores) == [left[1]["id"]]:
+            return {left[1]["id"]: left[1]}
+        return model.rows(self.using, befores)
 
     def _mend(self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]) -> None:
         """Columns that follow from others (the version among them), where the writes left another value.

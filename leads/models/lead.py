@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -195,6 +194,8 @@ class Lead(Record):
 
     def _store_labels(self, key: str, names: Sequence[str], using: str) -> None:
         """Tags come into being by being used; lists and campaigns have to be there."""
+        if work := open_unit(using):
+            work.touch(Lead, [self.pk])
         relation = getattr(self, key)
         names_by_key = {folded(name): name.strip() for name in reversed(names)}
         labels = relation.model._base_manager.using(using).filter(account_id=self.account_id, key__in=names_by_key)
@@ -248,8 +249,6 @@ class Lead(Record):
             if work:
                 work.remember("setup", row["account_id"], value=row["account_setup"])
             row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
-            for key in lead_row.LABELS:
-                row[f"{key}_given"] = json.loads(row[f"{key}_given"])
         return rows
 
     @classmethod

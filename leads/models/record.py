@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Self
 
 from django.db import connections, models, router
@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
+from leads import statement
 from leads.changes import CHUNK, Row, Unit, open_unit, unit
 
 Columns = set[str]
@@ -90,21 +91,50 @@ class Record(models.Model):
 
     def save(self, *args: Any, using: str | None = None, update_fields: Any = None, **kwargs: Any) -> None:
         using = using or router.db_for_write(type(self), instance=self)
+        alone = open_unit(using) is None
         with unit(using, savepoint=False) as work:
-            stored = None
+            before = stored = None
             if self.pk is not None:
                 first = work.touch(type(self), [self.pk])
                 before = work.before(type(self), self.pk)
                 stored = before if first else type(self).rows(using, [self.pk]).get(self.pk)
             if update_fields is None and stored is not None and (deferred := self.get_deferred_fields()):
-                loaded = {field.attname for field in self._meta.concrete_fields if not field.primary_key}
-                update_fields = loaded - deferred
-            derived = self.derive(work.before(type(self), self.pk), stored, update_fields, work)
+                update_fields = {attname for _, attname, _ in _columns(type(self))} - deferred
+            derived = self.derive(before, stored, update_fields, work)
             if update_fields:
                 update_fields = {*update_fields, *derived}
+            if stored is not None and not args and not kwargs.get("force_insert"):
+                update_fields = self._unlike(stored, update_fields)
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
             work.born(type(self), [self.pk])
+            returned = self.__dict__.pop("_returned", None)
+            if alone and stored is not None and returned is not None:
+                work.left(type(self), stored | returned)
             self.saved(using)
+
+    def _unlike(self, stored: Row, written: Collection[str] | None) -> list[str]:
+        """Of the columns that would be written (None: all) those that are not what they would become."""
+        return [
+            attname
+            for name, attname, plain in _columns(type(self))
+            if (written is None or name in written or attname in written)
+            and not (plain and type(now := getattr(self, attname)) is type(was := stored[attname]) and now == was)
+        ]
+
+    def _do_update(
+        self, base_qs: Any, using: str, pk_val: Any, values: Sequence[Any], update_fields: Any, forced_update: Any
+    ) -> bool:
+        """The UPDATE of a save: for Django it takes longer to write it than to run it."""
+        written = tuple(field for field, _, _ in values)
+        if not update_fields or any(hasattr(value, "resolve_expression") for _, _, value in values):
+            done: bool = super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update)  # type: ignore[misc]
+            return done
+        update, converters = _update(type(self), using, written)
+        parameters = [field.get_db_prep_save(value, connections[using]) for field, _, value in values]
+        found = statement.run(update, [*parameters, pk_val], using)
+        if found and not any(field.is_relation for field in written):  # what hangs on a relation changes with it
+            self._returned = _row([field.attname for field in written], converters, found[0])
+        return bool(found)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(type(self), instance=self)
@@ -156,14 +186,14 @@ class Record(models.Model):
         pks = list(pks)
         if not pks:
             return {}
+        one = len(pks) == 1
         if lock and connections[using].features.has_select_for_update:
             # By a statement of its own: after a wait PostgreSQL reads the locked row anew, but neither joins nor
-            # subqueries. In one order for everybody, so that two units cannot wait for each other's locks.
-            locking = cls.plain(using).filter(pk__in=pks).order_by("pk").select_for_update(no_key=True)
-            list(locking.values_list("pk"))
-        select, given, columns = _select(cls, using, len(pks))
-        found = cls.plain(using).raw(select, [*given, *pks])
-        return {each.pk: {column: getattr(each, column) for column in columns} for each in found}
+            # subqueries.
+            statement.run(_lock(cls, using, len(pks)), pks, using, prepare=one)
+        select, given, columns, converters = _select(cls, using, len(pks))
+        found = statement.run(select, [*given, *pks], using, prepare=one)
+        return {row["id"]: row for row in (_row(columns, converters, each) for each in found)}
 
     @classmethod
     def parts(cls, using: str, rows: Mapping[int, Row]) -> Mapping[int, Row]:
@@ -212,17 +242,74 @@ class Record(models.Model):
         raise NotImplementedError
 
 
-@lru_cache(maxsize=32)
-def _select(model: type[Record], using: str, count: int) -> tuple[str, list[Any], list[str]]:
-    """The statement that reads so many rows, its parameters before the keys, and its columns.
+# What Django would take longer to write than the database to run is written once.
 
-    For Django it takes longer to write it than to run it.
-    """
+Converters = Sequence[tuple[str, Callable[[Any], Any]]]
+
+
+@lru_cache(maxsize=32)
+def _select(model: type[Record], using: str, count: int) -> tuple[str, Sequence[Any], Sequence[str], Converters]:
+    """The statement that reads so many rows, its parameters before the keys, its columns, and how they are read."""
     query = model.plain(using).filter(pk__in=range(count)).order_by("pk")
     columns = [field.attname for field in model._meta.concrete_fields]
-    sql, parameters = query.values(*columns, **model.names()).query.get_compiler(using).as_sql()
+    compiler = query.values(*columns, **model.names()).query.get_compiler(using)
+    sql, parameters = compiler.as_sql()
     assert list(parameters)[-count:] == list(range(count)), "the keys stand last"
-    return sql, list(parameters)[:-count], [*columns, *model.names()]
+    columns = [alias for _, _, alias in compiler.select]
+    converters = _converters(using, columns, [column for column, _, _ in compiler.select])
+    return sql, list(parameters)[:-count], columns, converters
+
+
+@lru_cache(maxsize=32)
+def _lock(model: type[Record], using: str, count: int) -> str:
+    """In one order for everybody, so that two units cannot wait for each other's locks."""
+    query = model.plain(using).filter(pk__in=range(count)).order_by("pk").select_for_update(no_key=True)
+    sql: str = query.values("pk").query.get_compiler(using).as_sql()[0]
+    return sql
+
+
+@lru_cache(maxsize=256)
+def _update(model: type[Record], using: str, fields: tuple[Any, ...]) -> tuple[str, Converters]:
+    """The statement that writes these columns of one row and returns them as they have become."""
+    quote = connections[using].ops.quote_name
+    columns = [quote(field.column) for field in fields]
+    marked = ", ".join(f"{column} = %s" for column in columns)
+    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
+    update = f"UPDATE {table} SET {marked} WHERE {key} = %s RETURNING {', '.join(columns)}"
+    read = [field.get_col(model._meta.db_table) for field in fields]
+    return update, _converters(using, [field.attname for field in fields], read)
+
+
+def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Converters:
+    """What makes values of what the database answers, by name."""
+    connection = connections[using]
+    compiler = models.sql.Query(None).get_compiler(using)
+    return [
+        (names[place], partial(_converted, convert, expression, connection))
+        for place, (converts, expression) in compiler.get_converters(columns).items()
+        for convert in converts
+    ]
+
+
+def _converted(convert: Callable[..., Any], expression: Any, connection: Any, value: Any) -> Any:
+    return convert(value, expression, connection)
+
+
+def _row(columns: Sequence[str], converters: Converters, values: Sequence[Any]) -> Row:
+    row = dict(zip(columns, values, strict=True))
+    for column, convert in converters:
+        row[column] = convert(row[column])
+    return row
+
+
+@lru_cache(maxsize=32)
+def _columns(model: type[Record]) -> Sequence[tuple[str, str, bool]]:
+    """(name, attribute, plain) of the columns that a save may write; what is plain can be compared with `==`."""
+    return [
+        (field.name, field.attname, not isinstance(field, models.JSONField))
+        for field in model._meta.concrete_fields
+        if not field.primary_key
+    ]
 
 
 @receiver(pre_delete)
