@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figure, table
+from benchmarks import figure, rival, table
 from benchmarks.figure import Figure
 from benchmarks.groups import GROUPS
 from benchmarks.installation import installations
@@ -44,6 +44,8 @@ def main() -> None:
     # Everything is on the loopback: no database of the caller's, no proxy.
     os.environ.pop("DATABASE_URL", None)
     head = table.machine()
+    if "deliver" in (given.group or GROUPS) and (reason := rival.find_packages()):
+        print(reason, file=sys.stderr)
     figures = measure(QUICK if given.quick else FULL, given.group or list(GROUPS))
     figure.write(figures, OUT)
     print(head)

@@ -1,19 +1,15 @@
 """The program as it is in production, on an empty database of its own: a SQLite file, or one of a temporary PostgreSQL.
 
-All PostgreSQL databases of a run are on one server, which is started for the first of them.
+All PostgreSQL databases of a run are on one server, which is started for the first of them and ends with the run.
 """
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
-
-import psycopg
-from environ import Env
 
 from benchmarks.process import Process
 from tests import services
@@ -28,12 +24,6 @@ PRODUCTION = {
     "WEBHOOK_RETRY_SCALE": "1",
 }
 Database = Literal["sqlite", "postgresql"]
-
-
-def connect(url: str) -> psycopg.Connection:
-    """To a PostgreSQL database, by the URL that the program takes for it."""
-    parts = Env.db_url_config(url)
-    return psycopg.connect(host=parts["HOST"], user=parts["USER"], dbname=parts["NAME"], autocommit=True)
 
 
 class Installation:
@@ -69,24 +59,17 @@ class Install:
 
     def __call__(self, database: Database = "sqlite", *, redis: bool = False, **changes: str) -> Installation:
         """redis: tasks are queued in a Redis of its own, and not in the database. Changes are of the environment."""
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
         if database not in self._migrated:
-            self._migrated[database] = self._migrate(database)
-        source = self._migrated[database]
-        url = self.empty_database(source) if database == "postgresql" else copy_database(source, folder)
+            server = self._postgresql() if database == "postgresql" else ""
+            self._migrated[database] = migrated_database(self._folder, server)
         if redis:
             changes["Q_BROKER_URL"] = self.redis()
-        return Installation(folder, url, **changes)
+        folder = self.folder()
+        return Installation(folder, copy_database(self._migrated[database], folder), **changes)
 
-    def empty_database(self, source: str = "") -> str:
-        """The URL of a new PostgreSQL database, without tables or as the source is."""
-        if not self._server:
-            self._server = self._running.enter_context(services.postgresql())
-        name = f"bench_{secrets.token_hex(6)}"
-        template = source.rpartition("/")[2] or "template0"
-        with connect(self._server) as connection:
-            connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template}")
-        return f"{self._server.rpartition('/')[0]}/{name}"
+    def empty_database(self) -> str:
+        """The URL of a new PostgreSQL database without tables."""
+        return copy_database(self._postgresql(), self._folder)
 
     def redis(self) -> str:
         """The URL of a new Redis."""
@@ -96,12 +79,10 @@ class Install:
         """A new one, which goes at the end of the run."""
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _migrate(self, database: Database) -> str:
-        if database == "sqlite":
-            return migrated_database(self._folder)
-        url = self.empty_database()
-        Program(self._folder, url).manage("migrate", "--verbosity", "0")
-        return url
+    def _postgresql(self) -> str:
+        if not self._server:
+            self._server = self._running.enter_context(services.postgresql())
+        return self._server
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 # Nothing but the standard library: rivals have packages of their own.
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,8 +24,14 @@ class Process:
     """
 
     def __init__(
-        self, module: str, environment: Mapping[str, str], *arguments: str, python: str = sys.executable
+        self,
+        module: str,
+        environment: Mapping[str, str],
+        *arguments: str,
+        python: str = sys.executable,
+        log: IO[bytes] | None = None,
     ) -> None:
+        """log: where its standard error goes, by default ours."""
         self.module = module
         self._heard = b""
         self._child = subprocess.Popen(
@@ -34,6 +40,7 @@ class Process:
             env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=log,
             start_new_session=True,
         )
 

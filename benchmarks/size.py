@@ -11,6 +11,8 @@ class Size:
     # Alternating rounds, and how long one player sends in one of them.
     rounds: int
     seconds: float
+    # Deliveries of a player before the rounds.
+    warm_up: int
     # Saves by one player in one round.
     saves: int
     # Requests that are written for one system in one round.
@@ -23,7 +25,7 @@ class Size:
     turns: int = 49
 
 
-FULL = Size("full", rounds=7, seconds=3.0, saves=60, bodies=1_000, samples=200, rows=1_000_000, visits=7)
-QUICK = Size("quick", rounds=5, seconds=1.0, saves=30, bodies=500, samples=40, rows=100_000, visits=5)
+FULL = Size("full", rounds=7, seconds=3.0, warm_up=200, saves=60, bodies=1_000, samples=200, rows=1_000_000, visits=7)
+QUICK = Size("quick", rounds=5, seconds=2.0, warm_up=100, saves=30, bodies=500, samples=40, rows=100_000, visits=5)
 # For the test that every promised figure is there; its values mean nothing.
-SMOKE = Size("smoke", rounds=1, seconds=0.1, saves=2, bodies=2, samples=2, rows=4_000, visits=1, turns=2)
+SMOKE = Size("smoke", rounds=1, seconds=0.1, warm_up=5, saves=2, bodies=2, samples=2, rows=4_000, visits=1, turns=2)

@@ -1,4 +1,5 @@
-"""A receiver that does next to nothing: it answers 200 as soon as a request's last byte is there.
+"""A receiver that does next to nothing: it answers 200 as soon as a request's last byte is there, or, when it is given
+a number, so many milliseconds later.
 
 One thread, plain sockets, kept connections. It says its port first. Of requests to /clocked it also says, one by one,
 which record and version came and when, [webhook-record, time.monotonic_ns()]; the clock is the machine's.
@@ -10,6 +11,8 @@ import selectors
 import socket
 import sys
 import time
+from collections import deque
+from contextlib import suppress
 
 from benchmarks.process import say
 
@@ -28,27 +31,52 @@ class Incoming:
         # How many bytes the request has in all, 0 until its head is there.
         self.needed = 0
 
-    def read(self) -> bool:
-        """Take what has come and answer when it is whole. False when the other side is gone."""
+    def read(self) -> bool | None:
+        """Take what has come. True when a request is whole, None when the other side is gone."""
         try:
             piece = self.sock.recv(262_144)
         except ConnectionError:
-            return False
+            return None
         if not piece:
-            return False
+            return None
         self.received += piece
         if not self.needed:
             end = self.received.find(b"\r\n\r\n")
             if end < 0:
-                return True
+                return False
             self.needed = end + 4 + int(_header(self.received[:end], b"content-length") or 0)
-        if len(self.received) >= self.needed:
+        if len(self.received) < self.needed:
+            return False
+        if self.received.startswith(CLOCKED):
             now = time.monotonic_ns()
-            self.sock.sendall(ANSWER)
-            if self.received.startswith(CLOCKED):
-                say([_header(self.received[: self.needed], b"webhook-record").decode(), now])
-            self.received, self.needed = b"", 0
+            say([_header(self.received[: self.needed], b"webhook-record").decode(), now])
+        self.received, self.needed = b"", 0
         return True
+
+
+class Answers:
+    """What is still to be said, in the order in which it is due: every answer waits as long."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due: deque[tuple[float, socket.socket]] = deque()
+
+    def add(self, sock: socket.socket) -> None:
+        if self._seconds:
+            self._due.append((time.monotonic() + self._seconds, sock))
+        else:
+            sock.sendall(ANSWER)
+
+    def wait(self) -> float | None:
+        """Seconds until the next one is due; None when there is none."""
+        return max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+
+    def send(self) -> None:
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            # Who has left meanwhile hears nothing.
+            with suppress(OSError):
+                self._due.popleft()[1].sendall(ANSWER)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
@@ -65,11 +93,15 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     selector.register(listener, selectors.EVENT_READ)
     selector.register(sys.stdin, selectors.EVENT_READ)
+    answers = Answers(float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0)
     say(listener.getsockname()[1])
     while True:
-        for key, _ in selector.select():
+        for key, _ in selector.select(answers.wait()):
             if key.data is not None:
-                if not key.data.read():
+                whole = key.data.read()
+                if whole:
+                    answers.add(key.data.sock)
+                elif whole is None:
                     selector.unregister(key.data.sock)
                     key.data.sock.close()
             elif key.fileobj is listener:
@@ -78,6 +110,7 @@ def main() -> None:
                 selector.register(sock, selectors.EVENT_READ, Incoming(sock))
             else:
                 return  # the input has ended: whoever started us is done
+        answers.send()
 
 
 if __name__ == "__main__":

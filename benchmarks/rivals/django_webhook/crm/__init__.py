@@ -1,0 +1,1 @@
+"""An application whose saves are told to webhooks."""
