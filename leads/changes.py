@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from leads.models.record import Record
 
 Row = dict[str, Any]
+# Key -> (before, after).
+Differences = dict[str, tuple[Any, Any]]
 
 # SQLite takes 999 parameters in a statement by Django's reckoning.
 CHUNK = 900
@@ -158,8 +160,12 @@ class Unit:
 
     def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
         afters = self._rows(model, befores)
-        self._mend(model, befores, afters)
-        changed = [change for pk in befores if (change := _change(model, befores[pk], afters.get(pk))) is not None]
+        differences = self._mend(model, befores, afters)
+        changed = [
+            change
+            for pk in befores
+            if (change := _change(model, befores[pk], afters.get(pk), differences.get(pk, {}))) is not None
+        ]
         kept = {change.after["id"]: change.after for change in changed if change.after is not None}
         parts = {**self._parts.get(model, {}), **model.parts(self.using, kept)}
         for change in changed:
@@ -190,23 +196,27 @@ class Unit:
             return {left[1]["id"]: left[1]}
         return model.rows(self.using, befores)
 
-    def _mend(self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]) -> None:
+    def _mend(
+        self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]
+    ) -> dict[int, Differences]:
         """Columns that follow from others (the version among them), where the writes left another value.
 
-        Usually there are none; rows that lack the same columns are mended together.
+        Usually there are none; rows that lack the same columns are mended together. Returns what differs then, by key.
         """
+        found: dict[int, Differences] = {}
         mending: dict[tuple[str, ...], list[Row]] = {}
         for pk, after in afters.items():
             before = befores[pk]
             wanted = model.derived(before, after, self)
-            changed = before is None or bool(model.differences(before, after | wanted))
-            wanted |= model.stamps(before, after, changed, self)
+            found[pk] = model.differences(before, after | wanted)
+            wanted |= model.stamps(before, after, before is None or bool(found[pk]), self)
             wrong = {column: value for column, value in wanted.items() if after[column] != value}
             if wrong:
                 after |= wrong
                 mending.setdefault(tuple(wrong), []).append({"id": pk, **wrong})
         for columns, rows in mending.items():
             model.plain(self.using).bulk_update([model(**row) for row in rows], columns)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +225,7 @@ class _Change:
 
     before: Row | None
     after: Row | None
-    differences: dict[str, tuple[Any, Any]]
+    differences: Differences
     version: int
 
     @property
@@ -225,10 +235,9 @@ class _Change:
         return row
 
 
-def _change(model: type[Record], before: Row | None, after: Row | None) -> _Change | None:
+def _change(model: type[Record], before: Row | None, after: Row | None, differences: Differences) -> _Change | None:
     if after is None:
         return None if before is None else _Change(before, None, {}, before["version"] + 1)
-    differences = model.differences(before, after)
     if before is not None and not differences:
         return None
     model.check_rules(before, after)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from leads import fields, validation
@@ -93,16 +94,36 @@ _LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
 }
 
 
+# Keys whose columns hold what is told, and the moments among the others.
+_PLAIN = tuple(
+    field.key
+    for field in fields.FIELDS
+    if field.column and field.kind != "datetime" and field.key not in (*_LOOKED_UP, "custom_fields")
+)
+_plain_values = itemgetter(*_PLAIN)
+_MOMENTS = tuple(field.key for field in fields.FIELDS if field.column and field.kind == "datetime")
+_BLANK = {field.key: fields.EMPTY.get(field.kind) for field in fields.FIELDS}
+
+
 def by_key(row: Row) -> dict[str, Any]:
-    """As the rules read it: by catalogue key, labels by name."""
-    values = {key: value(row, key) for key in (*_COLUMNS, *_DETAILS, "custom_fields") if key not in LABELS}
-    return values | {key: [name for _, name in row[f"{key}_given"]] for key in LABELS}
+    """As the rules read it: by catalogue key, labels by name; what is unset may be missing."""
+    values = dict(zip(_PLAIN, _plain_values(row), strict=True))
+    values["created_date"] = moment("created_date", row["created_date"] or row["created_at"])
+    values["custom_fields"] = row["custom_fields"]
+    for key in LABELS:
+        values[key] = [name for _, name in row[f"{key}_given"]]
+    return values | row["details"]
 
 
 def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
     """Everything, ready for JSON: the catalogue, the account's custom fields in their order, the thread."""
-    defined = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
-    return {key: value(row, key) for key in fields.BY_KEY} | {"custom_fields": defined, "messages": messages}
+    told = _BLANK | dict(zip(_PLAIN, _plain_values(row), strict=True))
+    for key in (*LABELS, *_MOMENTS, *_LOOKED_UP):
+        told[key] = value(row, key)
+    told |= {key: now for key, now in row["details"].items() if key in _BLANK}
+    told["custom_fields"] = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
+    told["messages"] = messages
+    return told
 
 
 def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
@@ -112,8 +133,10 @@ def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
         told |= {f"custom_fields.{key}": now for key, now in told.pop("custom_fields", {}).items() if now is not None}
         return {key: (None, now) for key, now in told.items()}
     keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
-    if before["details"] != after["details"]:
-        keys += [key for key in _DETAILS if before["details"].get(key) != after["details"].get(key)]
+    past, present = before["details"], after["details"]
+    if past != present:
+        other = {key for key in past.keys() | present.keys() if past.get(key) != present.get(key)}
+        keys += [key for key in _DETAILS if key in other]
     keys += [name for key in keys for name in _FOLLOWERS.get(key, ())]
     found = {key: (value(before, key), value(after, key)) for key in keys}
     was, now = before["custom_fields"], after["custom_fields"]

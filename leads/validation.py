@@ -450,21 +450,26 @@ def judge_value(field: Field, value: object) -> Violation | None:
     return None
 
 
-def validate(values: Values, profile: Profile | None = None, before: Values | None = None) -> list[Violation]:
+def validate(
+    values: Values, profile: Profile | None = None, before: Values | None = None, *, changed_only: bool = False
+) -> list[Violation]:
     """Judge a lead; at most one violation for each field, value rules first, in the order of the catalogue.
 
     values   the merged record by catalogue key: what is stored, overlaid with what the writer sent. Keys that are not
              in the catalogue are not looked at. "" in a text without a minimum length passes: see blank_to_none().
     profile  what the lead must have as a whole, see profile_for(); None asks the value rules only.
     before   the record as stored; None when it is being created.
+    changed_only   leave out the value rules of texts, numbers and the like that are as they were stored.
     """
     found: dict[str, Violation] = {}
+    stored: Values = {} if before is None else before
     for field in _JUDGED:
         value = values.get(field.key)
-        if value is not None and (violation := judge_value(field, value)) is not None:
+        if value is None or (changed_only and _is_same(value, stored.get(field.key))):
+            continue
+        if (violation := judge_value(field, value)) is not None:
             found[field.key] = violation
     if profile is not None:
-        stored: Values = {} if before is None else before
         for name, keys in profile.rules:
             rule = RULES.get(name)
             if rule is None or rule.record is None:
@@ -475,6 +480,11 @@ def validate(values: Values, profile: Profile | None = None, before: Values | No
     return list(found.values())
 
 
+def _is_same(value: object, stored: object) -> bool:
+    """Of what has parts never, unless it is empty: there 1 and true would pass for one."""
+    return type(value) is type(stored) and value == stored and not (value and isinstance(value, list | dict))
+
+
 def profile_for(values: Values, *, leads_api: bool = False, reference_required: bool = True) -> Profile:
     """The profile of a merged record: LEADPRO when it has a type or is written through the leads API, else UNTYPED.
 
@@ -483,7 +493,10 @@ def profile_for(values: Values, *, leads_api: bool = False, reference_required: 
     """
     if not leads_api and _missing(values.get("type")):
         return UNTYPED
-    return LEADPRO if reference_required else LEADPRO.without("required_reference")
+    return LEADPRO if reference_required else _LEADPRO_LENIENT
+
+
+_LEADPRO_LENIENT: Final = LEADPRO.without("required_reference")
 
 
 # --- what follows from what was given --------------------------------------------------------------------------------

@@ -300,10 +300,13 @@ class Lead(Record):
         if before is not None and before["account_id"] != after["account_id"]:
             raise invalid([validation.Violation("account_id", "kept", "cannot be changed")])
         values, was = lead_row.by_key(after), lead_row.by_key(before) if before is not None else None
-        violations = judge(values, was, setup=after["setup"])
+        violations = judge(values, was, setup=after["setup"], changed_only=True)
         if violations and was is not None:
             # A rule that was made stricter since does not stand in the way of what has nothing to do with it.
-            known = {(violation.field, violation.rule) for violation in judge(was, was, setup=after["setup"])}
+            known = {
+                (violation.field, violation.rule)
+                for violation in judge(was, was, setup=after["setup"], changed_only=True)
+            }
             violations = [
                 violation
                 for violation in violations
@@ -355,7 +358,7 @@ def labels_field(key: str) -> LabelsField:
 
 def _at(values: Mapping[str, Any], path: str) -> Any:
     key, _, rest = path.partition(".")
-    return values[key].get(rest) if rest else values[key]
+    return values[key].get(rest) if rest else values.get(key)
 
 
 def judge(
@@ -364,10 +367,12 @@ def judge(
     *,
     setup: setups.Setup,
     leads_api: bool = False,
+    changed_only: bool = False,
 ) -> list[validation.Violation]:
     """What the rules say of a merged record by catalogue key, before being what is stored (None: a new lead).
 
-    Admin, API and the unit of work ask here, so that all of them choose the profile alike.
+    Admin, API and the unit of work ask here, so that all of them choose the profile alike. changed_only is what
+    validation.validate() makes of it.
     """
     followed = setup.follow(values, setups.moved(values, before))
     empty = {key for key in followed if values.get(key) in (None, "")}
@@ -381,7 +386,7 @@ def judge(
     profile = validation.profile_for(
         values, leads_api=leads_api, reference_required=settings.LEADPRO_REFERENCE_REQUIRED
     )
-    found = validation.validate(values, profile, before)
+    found = validation.validate(values, profile, before, changed_only=changed_only)
     named = {violation.field for violation in found}
     return found + [violation for violation in setup.judge(values, before) if violation.field not in named]
 
