@@ -56,6 +56,10 @@ def test_the_values_that_the_refusals_start_from_are_accepted():
         ({"WEBHOOK_REQUIRE_HTTPS": "ture"}, "WEBHOOK_REQUIRE_HTTPS must be true or false"),
         ({"WEBHOOK_ALLOWLIST": "127.0.0.1:8000,nonsense"}, "WEBHOOK_ALLOWLIST: cannot read 'nonsense'"),
         ({"WEBHOOK_ALLOWLIST": "10.0.0.1/8"}, "WEBHOOK_ALLOWLIST: cannot read '10.0.0.1/8'"),
+        ({"WEBHOOK_OWN_HOSTS": "crm.example.com,a b"}, "WEBHOOK_OWN_HOSTS: cannot read 'a b'"),
+        ({"WEBHOOK_OWN_ADDRESSES": "203.0.113.7,here"}, "WEBHOOK_OWN_ADDRESSES: cannot read 'here'"),
+        ({"WEBHOOK_EGRESS_PROXY": "https://proxy:3128"}, "WEBHOOK_EGRESS_PROXY: cannot read 'https://proxy:3128'"),
+        ({"SITE_URL": "crm.example.com"}, "SITE_URL: cannot read 'crm.example.com'"),
         ({"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7,here"}, "WEBHOOK_SENDING_ADDRESSES: 'here' does not appear"),
         (
             {"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7/24"},

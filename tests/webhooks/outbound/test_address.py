@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from webhooks.outbound import address
-from webhooks.outbound.address import AddressPolicy, Blocked, Target, parse_url
+from webhooks.outbound.address import AddressPolicy, Blocked, Target, parse_proxy, parse_url
 from webhooks.wire.exchange import FailureKind
 
+PUBLIC = "93.184.216.34"
 META = json.loads((Path(__file__).parents[2] / "data" / "ssrf_corpus.json").read_bytes())["meta"]
 
 
@@ -125,6 +127,93 @@ def test_a_listed_range_opens_addresses_and_not_internal_names_or_ports() -> Non
     assert not allowed(policy, "http://hooks.example.com/", "192.168.1.20", "93.184.216.34")
     assert not allowed(policy, "https://n8n.lan/", "192.168.1.20")
     assert not allowed(policy, "https://192.168.1.20:22/")
+
+
+def test_this_installation_is_never_called_whatever_the_list_says() -> None:
+    policy = AddressPolicy.parse(
+        ["crm.example.org:443", "crm.example.org:8080", "198.41.0.0/24"],
+        own_hosts=["CRM.example.org."],
+        own_addresses=["198.41.0.4", "2606:4700::/64"],
+    )
+    assert not allowed(policy, "https://crm.example.org/webhooks/in/abc/", "93.184.216.34")
+    assert not allowed(policy, "https://crm.example.org:8080/", "93.184.216.34")
+    assert allowed(policy, "https://a.crm.example.org/", "93.184.216.34")
+    assert not allowed(policy, "https://hooks.example.com/", "93.184.216.34", "198.41.0.4")
+    assert not allowed(policy, "https://198.41.0.4/")
+    assert not allowed(policy, "https://[2606:4700::1]/")
+    assert allowed(policy, "https://198.41.0.5/")
+
+
+def test_an_address_of_ours_is_found_in_the_forms_of_ipv6() -> None:
+    policy = AddressPolicy.parse(["::/0"], own_addresses=["198.41.0.4"])
+    assert allowed(policy, "https://[::ffff:198.41.0.5]/")
+    assert not allowed(policy, "https://[::ffff:198.41.0.4]/")
+    assert not allowed(policy, "https://[2002:c629:4::1]/")
+
+
+@pytest.mark.parametrize(
+    ("site", "allow", "url", "expected"),
+    [
+        ("https://crm.example.com", [], "https://crm.example.com/inbox/1/", False),
+        ("https://crm.example.com", [], "https://CRM.example.com.:443/", False),
+        ("https://crm.example.com", [], "https://crm.example.com:5678/hook", True),
+        ("https://crm.example.com", ["crm.example.com:443"], "https://crm.example.com/inbox/1/", True),
+        ("http://127.0.0.1:8000", ["127.0.0.1:8000"], "http://127.0.0.1:8000/inbox/1/", True),
+        ("http://127.0.0.1:8000", ["127.0.0.0/8"], "http://127.0.0.1:8000/inbox/1/", True),
+        ("http://127.0.0.1:8000", ["127.0.0.1:9000"], "http://127.0.0.1:8000/inbox/1/", False),
+        ("http://[::1]:8000", ["[::1]:8000"], "http://[::1]:8000/inbox/1/", True),
+    ],
+)
+def test_where_we_are_found_is_not_called_unless_it_is_listed(
+    site: str, allow: list[str], url: str, expected: bool
+) -> None:
+    """The test inbox of the demo is at our own address, which `make run` lists."""
+    policy = AddressPolicy.parse(allow, site_url=site)
+    assert allowed(policy, url, "127.0.0.1" if "127.0.0.1" in url else "::1" if "::1" in url else PUBLIC) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "words"),
+    [
+        ("WEBHOOK_OWN_HOSTS", {"own_hosts": ["crm.example.com:443"]}, "not a valid name"),
+        ("WEBHOOK_OWN_HOSTS", {"own_hosts": ["https://crm.example.com"]}, "not a valid name"),
+        ("WEBHOOK_OWN_HOSTS", {"own_hosts": ["198.41.0.4"]}, "belongs into WEBHOOK_OWN_ADDRESSES"),
+        ("WEBHOOK_OWN_HOSTS", {"own_hosts": ["*.example.com"]}, "not a valid name"),
+        ("WEBHOOK_OWN_ADDRESSES", {"own_addresses": ["crm.example.com"]}, "does not appear to be"),
+        ("WEBHOOK_OWN_ADDRESSES", {"own_addresses": ["198.41.0.4/24"]}, "host bits"),
+        ("SITE_URL", {"site_url": "crm.example.com"}, "begin with https://"),
+    ],
+)
+def test_what_cannot_be_read_names_its_setting(setting: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{setting}: cannot read .*{words}"):
+        AddressPolicy.parse([], **options)
+
+
+def test_a_proxy_is_a_host_and_a_port() -> None:
+    assert parse_proxy("") is None
+    assert parse_proxy(" http://smokescreen:4750 ") == Target("http", "smokescreen", 4750, "/", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["smokescreen:4750", "https://smokescreen:4750", "http://user:pass@proxy:3128", "http://proxy/path", "http://"],
+)
+def test_what_is_no_proxy_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^WEBHOOK_EGRESS_PROXY: cannot read "):
+        parse_proxy(text)
+
+
+def test_the_operator_is_told_why() -> None:
+    policy = AddressPolicy.parse(["192.168.1.0/24"], own_addresses=["198.41.0.4"])
+    target = parse_url("https://hooks.example.com/")
+    assert policy.fault(target, PUBLIC) is None
+    assert policy.fault(target, "192.168.1.20") is None
+    assert policy.fault(target, "10.0.0.5") == "private, 10.0.0.0/8"
+    assert policy.fault(target, "fe80::1") == "not global unicast"
+    assert policy.fault(target, "2001:db8::1") == "documentation, 2001:db8::/32"
+    assert policy.fault(target, "198.41.0.4") == "in WEBHOOK_OWN_ADDRESSES"
+    assert policy.fault(target, "169.254.169.254") == "a metadata service, which no allow list opens"
+    assert policy.fault(target, "fe80::1%eth0") == "not a plain address"
 
 
 @pytest.mark.parametrize(
