@@ -28,7 +28,6 @@ from django_q.tasks import async_task
 
 from leads import jobs
 from webhooks import conf
-from webhooks.models import Delivery, Lane, Status
 from webhooks.models.worker import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -160,22 +159,7 @@ def under_worker() -> bool:
     return bool(_stop_at)
 
 
-# What is due, and who works
-
-
-def overdue() -> float | None:
-    """For how many seconds the oldest due delivery has been waiting, None when nothing is due.
-
-    A claim whose lease ran out is due as well: whoever held it is gone. Each of the three looks at one end of a partial
-    index, whatever the table holds.
-    """
-    now = timezone.now()
-    queued = Delivery.objects.filter(status=Status.QUEUED, due_at__lte=now).order_by("due_at")
-    ends = [queued.filter(lane=lane).values_list("due_at", flat=True).first() for lane in Lane]
-    leases = Delivery.objects.filter(status=Status.SENDING, lease_until__lte=now).order_by("lease_until")
-    ends.append(leases.values_list("lease_until", flat=True).first())
-    found = [end for end in ends if end is not None]
-    return (now - min(found)).total_seconds() if found else None
+# Who works
 
 
 def beat(next_in: float) -> None:

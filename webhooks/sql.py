@@ -28,6 +28,21 @@ def now(seconds: str = "") -> str:
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'{shift})"
 
 
+def clock() -> datetime:
+    """The database's clock. SQLite has none of its own."""
+    if not is_postgresql():
+        return datetime.now(UTC)
+    found: datetime = run("SELECT clock_timestamp()")[0][0]
+    return found
+
+
+def seconds_since(column: str) -> str:
+    """The seconds from a column's instant to the database's clock."""
+    if is_postgresql():
+        return f"CAST(extract(epoch FROM clock_timestamp() - {column}) AS double precision)"
+    return f"(julianday('now') - julianday({column})) * 86400.0"
+
+
 def instant(value: datetime) -> str:
     """A time as the database reads it out of JSON text."""
     return value.isoformat() if is_postgresql() else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
@@ -50,9 +65,11 @@ def boolean(value: bool) -> str:
     return str(value).upper() if is_postgresql() else str(int(value))
 
 
-def lock_skip() -> str:
+def lock_skip(alias: str = "") -> str:
     """Take the rows that nobody else is taking. SQLite has one writer at a time and needs no such word."""
-    return "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
+    if not is_postgresql():
+        return ""
+    return f"FOR UPDATE {f'OF {alias} ' if alias else ''}SKIP LOCKED"
 
 
 def lock_keep(alias: str) -> str:

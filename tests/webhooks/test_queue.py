@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.test import override_settings
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
@@ -17,7 +17,7 @@ from django_q.signing import SignedPackage
 from leads import jobs
 from leads.models import Account
 from webhooks import queue, tasks
-from webhooks.models import Delivery, Heartbeat, Status
+from webhooks.models import Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -280,55 +280,6 @@ class TestDeliver:
         monkeypatch.setattr("webhooks.outbound.deliver.run", run)
         assert tasks.deliver() == 3
         assert seen["stop"]() is None and seen["claim_for"] == queue.CLAIM_SECONDS
-
-
-def delivery(status: str, **columns: Any) -> Delivery:
-    account, _ = Account.objects.get_or_create(name="Harbour Homes")
-    return Delivery.objects.create(
-        account=account,
-        webhook_name="CRM",
-        dialect="leadpro",
-        sent_as="lead-created",
-        message_id="msg_1",
-        status=status,
-        **columns,
-    )
-
-
-class TestOverdue:
-    def test_nothing_due(self) -> None:
-        now = timezone.now()
-        assert queue.overdue() is None
-        delivery(Status.QUEUED, due_at=now + timedelta(minutes=1))
-        delivery(Status.SENDING, due_at=now - timedelta(hours=1), lease_until=now + timedelta(minutes=1))
-        for status in (Status.HELD, Status.SUCCESS, Status.FAILURE, Status.CANCELLED):
-            delivery(status, due_at=now - timedelta(hours=1))
-        assert queue.overdue() is None
-
-    @pytest.mark.parametrize("lane", [0, 1])
-    def test_oldest_of_either_lane(self, lane: int) -> None:
-        now = timezone.now()
-        delivery(Status.QUEUED, due_at=now - timedelta(seconds=90), lane=lane)
-        delivery(Status.QUEUED, due_at=now - timedelta(seconds=30), lane=1 - lane)
-        assert queue.overdue() == pytest.approx(90, abs=5)
-
-    def test_lease_that_ran_out(self) -> None:
-        delivery(Status.SENDING, lease_until=timezone.now() - timedelta(seconds=40))
-        assert queue.overdue() == pytest.approx(40, abs=5)
-
-    def test_reads_no_table_from_end_to_end(self) -> None:
-        now = timezone.now()
-        delivery(Status.QUEUED, due_at=now)
-        with connection.execute_wrapper(_only_by_index):
-            queue.overdue()
-
-
-def _only_by_index(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if connection.vendor == "sqlite" and sql.startswith("SELECT"):
-        explained = connection.connection.execute("EXPLAIN QUERY PLAN " + sql.replace("%s", "?"), params)
-        steps = [row[3] for row in explained]
-        assert all("USING" in step and "TEMP B-TREE" not in step for step in steps), steps
-    return execute(sql, params, many, context)
 
 
 class TestSignOfLife:

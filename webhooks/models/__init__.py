@@ -1,6 +1,9 @@
 from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
 from webhooks.models.event import Event
+from webhooks.models.health import Health
 from webhooks.models.inbox import Answer, InboxMode, InboxRequest, Signature
+from webhooks.models.issue import Cause, Issue
+from webhooks.models.notice import Notice
 from webhooks.models.replay import Replay, ReplayItem
 from webhooks.models.webhook import State, Webhook
 from webhooks.models.worker import Heartbeat
@@ -13,12 +16,16 @@ __all__ = [
     "Answer",
     "Attempt",
     "Body",
+    "Cause",
     "Delivery",
     "Event",
+    "Health",
     "Heartbeat",
     "InboxMode",
     "InboxRequest",
+    "Issue",
     "Lane",
+    "Notice",
     "Outcome",
     "Replay",
     "ReplayItem",

@@ -29,10 +29,11 @@ FINISHED = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
 
 
 class Lane(models.IntegerChoices):
-    """Live deliveries leave before bulk ones (replays, imports)."""
+    """Who leaves first: first tries, then the tries after them, then bulk work (replays, imports)."""
 
     LIVE = 0
-    BULK = 1
+    RETRY = 1
+    BULK = 2
 
 
 class Delivery(models.Model):
@@ -53,6 +54,8 @@ class Delivery(models.Model):
     lane = models.PositiveSmallIntegerField(choices=Lane.choices, default=Lane.LIVE)
     created_at = models.DateTimeField(default=timezone.now)
 
+    # Deliveries of a webhook with one key leave one at a time, oldest first: "lead/123"; null where order is not kept.
+    order_key = models.CharField(max_length=60, null=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     due_at = models.DateTimeField(default=timezone.now)
     # A claim: until when it holds, and which one it is. Every later step has `fence = mine` in its WHERE.
@@ -76,7 +79,12 @@ class Delivery(models.Model):
             models.Index(fields=["message_id"], name="delivery_message"),
             models.Index(fields=["-created_at"], name="delivery_created"),
             # Partial, so that claims cost the same however long the history is, and saves do not pay for it.
-            models.Index(fields=["lane", "due_at", "id"], name="delivery_due", condition=Q(status="queued")),
+            models.Index(fields=["webhook", "lane", "due_at", "id"], name="delivery_due", condition=Q(status="queued")),
+            models.Index(
+                fields=["webhook", "order_key", "id"],
+                name="delivery_order",
+                condition=Q(order_key__isnull=False, status__in=["queued", "sending", "held"]),
+            ),
             models.Index(fields=["lease_until"], name="delivery_lease", condition=Q(status="sending")),
             # What is rare is listed by these, newest first; account and webhook are in them so that the rows of others
             # need not be read.

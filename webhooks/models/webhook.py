@@ -35,6 +35,8 @@ class Webhook(models.Model):
     filters = models.JSONField(default=list, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.ENABLED, editable=False)
     state_since = models.DateTimeField(default=timezone.now, editable=False)
+    # Why the failure policy paused it; empty when a person turned the switch.
+    state_reason = models.CharField(max_length=255, blank=True, editable=False)
     secret = EncryptedTextField(blank=True, editable=False)
     secret_since = models.DateTimeField(null=True, editable=False)
     # Rotation: shown beside the secret at once, signs alone from next_secret_at on.
@@ -46,6 +48,9 @@ class Webhook(models.Model):
     custom_headers: models.Field[Any, Any] = EncryptedJSONField(default=dict, blank=True)
     send_webhook_headers = models.BooleanField("send webhook-id, webhook-timestamp and webhook-signature", default=True)
     timeout = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Deliveries per second at most; null: as fast as the receiver answers.
+    rate_limit = models.PositiveSmallIntegerField(null=True, blank=True)
+    keep_order = models.BooleanField("keep order per record", default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

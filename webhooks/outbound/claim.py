@@ -5,43 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from webhooks import conf, sql
-from webhooks.models import Attempt, Delivery, Lane, Outcome, Status
+from webhooks.models import Attempt, Delivery, Outcome, Status
+from webhooks.outbound import switch
 from webhooks.outbound.parcel import Claimed
+from webhooks.outbound.shares import Share
+from webhooks.outbound.turns import due
 
 _TABLE = Delivery._meta.db_table
 
 
-def claim(limit: int) -> list[Claimed]:
-    """Take at most `limit` due deliveries: live ones first, then the longest due."""
+def claim(shares: Sequence[Share]) -> list[Claimed]:
+    """Take what is due, each webhook its share; live deliveries first, then the longest due."""
+    if not shares:
+        return []
+    taken = " UNION ALL ".join(
+        f"SELECT id FROM (SELECT next.id {due('%s', '%s')} LIMIT %s {sql.lock_skip('next')}) AS taken" for _ in shares
+    )
     found = sql.run(
         f"""
         UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
-        WHERE id IN (
-            SELECT id FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND due_at <= {sql.now()}
-            ORDER BY lane, due_at, id LIMIT %s {sql.lock_skip()}
-        )
+        WHERE id IN ({taken})
         RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
             tries, due_at
         """,
         conf.LEASE_SECONDS,
-        limit,
+        *chain.from_iterable((share.webhook_id, share.lane, share.number) for share in shares),
     )
     # An UPDATE returns its rows in any order.
     return [Claimed(*row[:-1]) for row in sorted(found, key=lambda row: (row[8], row[10], row[0]))]
-
-
-def anything_due() -> bool:
-    """Is a delivery due? A read alone; two looks at the end of an index."""
-    return any(
-        sql.run(
-            f"SELECT 1 FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND lane = %s AND due_at <= {sql.now()} LIMIT 1",
-            int(lane),
-        )
-        for lane in Lane
-    )
 
 
 def renew(held: Iterable[Claimed]) -> set[int]:
@@ -63,8 +58,9 @@ def release(held: Iterable[Claimed]) -> None:
     """Give back what was not sent: no try is used."""
     sql.run(
         f"""
-        UPDATE {_TABLE} AS delivery SET status = '{Status.QUEUED}', lease_until = NULL FROM {sql.rows(_MINE, "mine")}
-        WHERE {_IS_MINE}
+        UPDATE {_TABLE} AS delivery SET status = {_WAITING}, lease_until = NULL,
+            finished_at = CASE WHEN {_WAITING} = '{Status.CANCELLED}' THEN {sql.now()} ELSE NULL END
+        FROM {sql.rows(_MINE, "mine")} WHERE {_IS_MINE}
         """,
         _mine(held),
     )
@@ -74,14 +70,21 @@ def reclaim() -> int:
     """Queue again what somebody claimed and never settled; returns how many.
 
     Whether the request left is not known: it is shown as a try of unknown outcome and uses none. A delivery lost too
-    often ends as a Failure, and so does a test, which nobody waits for any more.
+    often ends as a Failure, and so does a test, which nobody waits for any more. What is queued for a webhook that is
+    gone has no turn any more: it is called off.
     """
+    sql.run(
+        f"""
+        UPDATE {_TABLE} SET status = '{Status.CANCELLED}', finished_at = {sql.now()}
+        WHERE status = '{Status.QUEUED}' AND webhook_id IS NULL
+        """
+    )
     lost = sql.run(
         f"""
-        UPDATE {_TABLE} SET
-            status = CASE WHEN {_GIVEN_UP} THEN '{Status.FAILURE}' ELSE '{Status.QUEUED}' END,
+        UPDATE {_TABLE} AS delivery SET
+            status = CASE WHEN {_GIVEN_UP} THEN '{Status.FAILURE}' ELSE {_WAITING} END,
             error = CASE WHEN {_GIVEN_UP} THEN 'worker lost' ELSE error END,
-            finished_at = CASE WHEN {_GIVEN_UP} THEN {sql.now()} ELSE NULL END,
+            finished_at = CASE WHEN {_GIVEN_UP} OR {_WAITING} = '{Status.CANCELLED}' THEN {sql.now()} ELSE NULL END,
             due_at = {sql.now()}, lease_until = NULL, fence = fence + 1, lost = lost + 1
         WHERE id IN (
             SELECT id FROM {_TABLE} WHERE status = '{Status.SENDING}' AND lease_until < {sql.now()}
@@ -104,6 +107,7 @@ def reclaim() -> int:
     return len(lost)
 
 
+_WAITING = switch.waiting_status("delivery")
 _GIVEN_UP = f"(test OR lost + 1 >= {conf.MAX_LOST})"
 _MINE = {"claimed_id": "integer", "claimed_fence": "integer"}
 _IS_MINE = (

@@ -1,24 +1,31 @@
 """Conducts the delivery: claim → compose → send → settle, many requests in flight, no transaction open meanwhile.
 
-One transaction per round settles what was answered, stores the bodies that were rendered, and claims more. What was
-claimed is then composed outside of it, and sent once the next round has stored its body.
+One transaction per round settles what was answered, stores the bodies that were rendered, and claims more: for each
+webhook whose turn it is a fair share, as far as its receiver can take it. What was claimed is then composed outside of
+it, and sent once the next round has stored its body.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from webhooks import conf, queue
 from webhooks.models import State, Webhook
-from webhooks.outbound import claim, compose, settle
+from webhooks.outbound import claim, compose, health, settle
 from webhooks.outbound.address import parse_proxy
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import Senders
+from webhooks.outbound.shares import Share, clip, share_out
+from webhooks.outbound.turns import Turn, look
+from webhooks.outbound.windows import Windows
+from webhooks.wire.exchange import Failure
 
 # Claim again when fewer than this wait for a sender.
 LOW_WATER = conf.CLAIM_BATCH // 2
@@ -47,6 +54,12 @@ def door() -> Door:
     return Door(policy, proxy=parse_proxy(conf.egress_proxy()))
 
 
+@cache
+def windows() -> Windows:
+    """What this process has learned of the receivers, kept from task to task."""
+    return Windows()
+
+
 def run(*, stop: Callable[[], float | None], claim_for: float = 20.0, linger: float = 0.4) -> int:
     """Send what is due; returns how many tries were settled.
 
@@ -65,7 +78,10 @@ class Conductor:
         self.claim_until = self.started + claim_for
         # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
         self.door = door()
-        self.senders = Senders(lambda request, deadline: self.door.send(request, deadline=deadline))
+        self.windows = windows()
+        self.senders = Senders(lambda request, deadline: self.door.send(request, deadline=deadline), self.windows)
+        # Webhooks whose receivers the database knows to be fine.
+        self.fine: set[int] = set()
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
         self.held: dict[int, Claimed] = {}
         self.lease_ends = 0.0
@@ -98,12 +114,10 @@ class Conductor:
     def round(self) -> None:
         self._collect()
         now = time.monotonic()
-        wanted = conf.CLAIM_BATCH if self.senders.waiting + len(self.composed) < LOW_WATER else 0
         if now - self.last_reclaim > RECLAIM_EVERY:
             self.last_reclaim = now
             claim.reclaim()
-        # A look costs less than a claim, which takes SQLite's write lock.
-        claims = self._write(wanted if wanted and claim.anything_due() else 0)
+        claims = self._write(*self._shares())
         if self.held and now - self.last_renewal > RENEW_EVERY:
             self._renew()
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
@@ -111,6 +125,27 @@ class Conductor:
         if claims:
             self.held |= {claimed.id: claimed for claimed in claims}
             self.composed, self.refused = compose.compose(claims)
+
+    def _shares(self) -> tuple[list[Share], set[int]]:
+        """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
+        SQLite's write lock."""
+        if self.senders.waiting + len(self.composed) >= LOW_WATER:
+            return [], set()
+        turns = look()
+        for turn in turns:
+            (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
+        limited = {turn.webhook_id for turn in turns if turn.limited}
+        if limited:
+            # They are waiting for their time, not for anybody's events: the task stays.
+            self.last_busy = time.monotonic()
+        return share_out(turns, self._room, conf.CLAIM_BATCH), limited
+
+    def _room(self, turn: Turn) -> int:
+        if turn.stopped:
+            return conf.CLAIM_BATCH
+        pk = turn.webhook_id
+        composed = sum(parcel.claimed.webhook_id == pk for parcel in self.composed)
+        return self.windows.of(pk, turn.fine).ahead - self.senders.held_for(pk) - composed
 
     def _collect(self) -> None:
         """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough."""
@@ -123,32 +158,39 @@ class Conductor:
             results, unsent = self.senders.collect(within=TICK)
             self.senders.adjust()
             self.unsettled += results
+            silent = {result.parcel.claimed.webhook_id for result in results if isinstance(result.exchange, Failure)}
+            unsent += self._recall(silent)
             self._give_back([parcel.claimed for parcel in unsent])
             if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
                 return
             if self.composed or self.refused or self.stop() is not None:
                 return
 
-    def _write(self, wanted: int) -> list[Claimed]:
+    def _write(self, shares: Sequence[Share], limited: Collection[int]) -> list[Claimed]:
         """The round's one transaction. Afterwards the stored bodies are on their way."""
         results, parcels, refused = self.unsettled, self.composed, self.refused
-        if not (results or parcels or refused or wanted):
+        if not (results or parcels or refused or shares):
             return []
         leased = time.monotonic()
         with transaction.atomic():
-            settle.settle(results)
+            learned = settle.settle(results, self.fine)
             settle.refuse(refused)
             compose.store(parcels)
-            claims = claim.claim(wanted) if wanted else []
+            reserved = health.reserve({share.webhook_id for share in shares} & set(limited))
+            claims = claim.claim(clip(shares, reserved))
+            if reserved:
+                health.spend(claims, reserved)
         for result in results:
             self.held.pop(result.parcel.claimed.id, None)
         for one in refused:
             self.held.pop(one.claimed.id, None)
         self.unsettled, self.composed, self.refused = [], [], []
         self.settled += len(results)
+        self.fine = self.fine - learned.stopped | learned.fine
         self.senders.submit(parcels, self.lease_ends)
         if claims:
             self.lease_ends = leased + conf.LEASE_SECONDS
+        self._give_back([parcel.claimed for parcel in self._recall(learned.stopped)])
         return claims
 
     def _renew(self) -> None:
@@ -159,12 +201,18 @@ class Conductor:
         self.senders.renewed(ours, self.lease_ends)
 
     def _withdraw(self) -> None:
-        """Give back what waits for a webhook that was paused, disabled or deleted: the next claim sets it aside."""
+        """Give back what waits for a webhook that was paused, disabled, deleted or closed: it waits there."""
         self.last_look = time.monotonic()
         webhooks = {claimed.webhook_id for claimed in self.held.values() if claimed.webhook_id}
-        enabled = set(Webhook.objects.filter(pk__in=webhooks, state=State.ENABLED).values_list("pk", flat=True))
-        stopped = self.senders.recall(lambda parcel: parcel.claimed.webhook_id not in enabled)
-        self._give_back([parcel.claimed for parcel in stopped])
+        closed = Q(health__closed_until__gt=Now())
+        open_ones = Webhook.objects.filter(pk__in=webhooks, state=State.ENABLED).exclude(closed)
+        self._give_back(
+            [parcel.claimed for parcel in self._recall(webhooks - set(open_ones.values_list("pk", flat=True)))]
+        )
+
+    def _recall(self, webhooks: Collection[int | None]) -> list[Parcel]:
+        """What waits for these."""
+        return self.senders.recall(lambda parcel: parcel.claimed.webhook_id in webhooks) if webhooks else []
 
     def _give_back(self, claims: list[Claimed]) -> None:
         if claims:
@@ -193,7 +241,7 @@ class Conductor:
             if not results and cut_at is not None and time.monotonic() > cut_at + CUT_GRACE:
                 break
             if self.unsettled and cut_at is None:
-                self._write(0)
-        self._write(0)
+                self._write([], ())
+        self._write([], ())
         if unsent and self.stop() is None:
             queue.nudge()

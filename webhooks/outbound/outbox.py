@@ -107,10 +107,11 @@ def _insert() -> str:
     return f"""
         INSERT INTO {Delivery._meta.db_table} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
-            status, due_at, fence, tries, lost, error
+            order_key, status, due_at, fence, tries, lost, error
         )
         SELECT event.id, event.account_id, webhook.id, webhook.name, webhook.dialect, matched.sent_as,
             'msg_' || event.uid || '_' || webhook.id, {sql.boolean(False)}, %s, {sql.now()},
+            CASE WHEN webhook.keep_order THEN event.record || '/' || event.record_id END,
             CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
             0, 0, 0, ''
         FROM {matched}

@@ -7,36 +7,45 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
-from webhooks.models import FINISHED, Attempt, Delivery, Outcome, State, Status, Webhook
+from webhooks.models import FINISHED, Attempt, Delivery, Lane, Outcome, Status
+from webhooks.outbound import health, issues, switch
 from webhooks.outbound.parcel import Refused, Result
+from webhooks.wire import policy
 from webhooks.wire.exchange import Failure, FailureKind, Response
+from webhooks.wire.verdict import Verdict
 
 _TABLE = Delivery._meta.db_table
 _FINISHED = ", ".join(f"'{status}'" for status in FINISHED)
 _CLAIM = {"id": "integer", "fence": "integer"}
 # Another try is for a webhook that still wants it: paused, disabled or deleted meanwhile, it counts at once.
-_STATUS = f"""CASE WHEN next.status <> '{Status.QUEUED}' THEN next.status ELSE coalesce((
-    SELECT CASE webhook.state WHEN '{State.ENABLED}' THEN '{Status.QUEUED}' WHEN '{State.PAUSED}' THEN '{Status.HELD}'
-    END FROM {Webhook._meta.db_table} webhook WHERE webhook.id = delivery.webhook_id), '{Status.CANCELLED}') END"""
+_STATUS = f"CASE WHEN next.status <> '{Status.QUEUED}' THEN next.status ELSE {switch.waiting_status('delivery')} END"
+# Tries after the first never delay first ones.
+_LATER_LANE = f"CASE WHEN delivery.lane = {Lane.LIVE} THEN {Lane.RETRY} ELSE delivery.lane END"
 _IS_MINE = f"delivery.id = next.id AND delivery.fence = next.fence AND delivery.status = '{Status.SENDING}'"
 
 
-def settle(results: Sequence[Result]) -> None:
-    """Store each try, and move its delivery on if the claim still holds."""
+def settle(results: Sequence[Result], fine: Collection[int] = ()) -> health.Learned:
+    """Store each try, and move its delivery on if the claim still holds; returns what was learned of the receivers.
+
+    fine: webhooks whose receivers are known to be fine.
+    """
     if not results:
-        return
+        return health.Learned()
+    judged = [_judge(result) for result in results]
     sql.insert(Attempt, _ATTEMPT, [_attempt(result) for result in results])
     sql.run(
         f"""
         UPDATE {_TABLE} AS delivery SET
             status = {_STATUS}, tries = next.tries, lease_until = NULL,
+            lane = CASE WHEN next.wait IS NULL THEN delivery.lane ELSE {_LATER_LANE} END,
             due_at = CASE WHEN next.wait IS NULL THEN delivery.due_at ELSE {sql.now("next.wait")} END,
             finished_at = CASE WHEN {_STATUS} IN ({_FINISHED}) THEN {sql.now()} ELSE NULL END,
             transmitted_at = {sql.as_instant("next.transmitted_at")},
@@ -44,7 +53,14 @@ def settle(results: Sequence[Result]) -> None:
         FROM {sql.rows(_CLAIM | _NEXT, "next")}
         WHERE {_IS_MINE}
         """,
-        sql.encode(_next(result) for result in results),
+        sql.encode(_next(one) for one in judged),
+    )
+    # A success where all is well is no news; beside a failure of the same webhook it is.
+    told = {one.result.parcel.claimed.webhook_id for one in judged if not one.success}
+    return health.learn(
+        _lesson(one)
+        for one in judged
+        if one.teaches and not (one.success and (pk := one.result.parcel.claimed.webhook_id) in fine and pk not in told)
     )
 
 
@@ -78,21 +94,50 @@ _NEXT = {
 }
 
 
-def _next(result: Result) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a try means. Without a verdict it was interrupted, and uses none."""
+
+    result: Result
+    verdict: Verdict | None
+    farewell: str = ""
+
+    @property
+    def success(self) -> bool:
+        return self.verdict is not None and self.verdict.success and not self.farewell
+
+    @property
+    def teaches(self) -> bool:
+        """Not what was interrupted, nor a test, which is no traffic."""
+        parcel = self.result.parcel
+        return self.verdict is not None and not parcel.final and parcel.claimed.webhook_id is not None
+
+    @property
+    def reason(self) -> str:
+        exchange = self.result.exchange
+        return exchange.message if isinstance(exchange, Failure) else self.verdict.reason if self.verdict else ""
+
+
+def _judge(result: Result) -> _Judged:
+    if _interrupted(result.exchange) and not result.parcel.final:
+        return _Judged(result, None)
+    verdict = DIALECTS[result.parcel.claimed.dialect].judge(result.exchange, result.parcel.request, timezone.now())
+    return _Judged(result, verdict, policy.farewell(result.exchange))
+
+
+def _next(judged: _Judged) -> dict[str, Any]:
+    result, verdict = judged.result, judged.verdict
     claimed, exchange = result.parcel.claimed, result.exchange
-    dialect = DIALECTS[claimed.dialect]
-    status, tries, wait, error = Status.QUEUED, claimed.tries, 0.0, ""
-    if not _interrupted(exchange) or result.parcel.final:
-        tries += 1
-        verdict = dialect.judge(exchange, result.parcel.request, timezone.now())
-        error = exchange.message if isinstance(exchange, Failure) else verdict.reason
-        if verdict.success:
+    status, wait = Status.QUEUED, 0.0
+    tries = claimed.tries + (verdict is not None)
+    if verdict is not None:
+        if judged.success:
             status = Status.SUCCESS
         else:
             pause = None
-            if verdict.retry and not result.parcel.final:
-                spread = random.uniform(-1, 1)
-                pause = dialect.retry.wait(tries, conf.retry_scale(), spread, verdict.retry_after)
+            if verdict.retry and not result.parcel.final and not judged.farewell:
+                retry = DIALECTS[claimed.dialect].retry
+                pause = retry.wait(tries, conf.retry_scale(), random.uniform(-1, 1), verdict.retry_after)
             if pause is None:
                 status = Status.FAILURE
             else:
@@ -105,9 +150,27 @@ def _next(result: Result) -> dict[str, Any]:
         "wait": wait if status == Status.QUEUED else None,
         "transmitted_at": sql.instant(result.started_at),
         "code": exchange.status if isinstance(exchange, Response) else None,
-        "error": error[:255],
+        "error": judged.reason[:255],
         "duration_ms": result.duration_ms,
     }
+
+
+def _lesson(judged: _Judged) -> health.Lesson:
+    result, exchange = judged.result, judged.result.exchange
+    claimed = result.parcel.claimed
+    assert judged.verdict is not None and claimed.webhook_id is not None
+    return health.Lesson(
+        webhook_id=claimed.webhook_id,
+        delivery_id=claimed.id,
+        at=result.started_at,
+        success=judged.success,
+        strained=policy.is_strained(exchange),
+        slow_down=isinstance(exchange, Response) and exchange.status in policy.SLOW_DOWN,
+        retry_after=judged.verdict.retry_after,
+        farewell=judged.farewell,
+        cause="" if judged.success else issues.cause(exchange),
+        detail=judged.farewell or judged.reason,
+    )
 
 
 def _interrupted(exchange: Response | Failure) -> bool:

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from webhooks import queue, sql
-from webhooks.models import UNSENT, Delivery, State, Status, Webhook
+from webhooks.models import UNSENT, Delivery, Health, State, Status, Webhook
+from webhooks.outbound import notify
 
 # Of leads.jobs: asked for by the sweep.
 JOB = "webhooks.release_held"
@@ -30,13 +31,30 @@ def pause(webhook_id: int) -> int:
     """Hold the queued deliveries, and all new ones. Returns how many were held. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
         _turn(webhook_id, (State.ENABLED,), State.PAUSED)
-        return Delivery.objects.filter(webhook=webhook_id, status=Status.QUEUED).update(status=Status.HELD)
+        return _hold(webhook_id)
+
+
+def pause_by_policy(webhook_id: int, reason: str, delivery_id: int) -> None:
+    """The same, by the engine itself, which says why and tells people; nothing where the webhook is stopped already."""
+    with transaction.atomic():
+        try:
+            webhook = _turn(webhook_id, (State.ENABLED,), State.PAUSED, reason)
+        except (WrongState, Webhook.DoesNotExist):
+            return
+        _hold(webhook_id)
+        notify.tell(webhook, reason, delivery_id)
 
 
 def resume(webhook_id: int) -> int:
-    """Queue the held deliveries, in order. Returns how many. WrongState, Webhook.DoesNotExist."""
+    """Queue the held deliveries, in order, to leave at a pace. Returns how many. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
         _turn(webhook_id, (State.PAUSED,), State.ENABLED)
+        # The receiver starts anew, whatever it did before.
+        newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
+        Health.objects.update_or_create(
+            webhook_id=webhook_id,
+            defaults={"failures": 0, "failing_since": None, "closed_until": None, "drain_to": newest},
+        )
         return _release(webhook_id)
 
 
@@ -63,6 +81,13 @@ def delete(webhook_id: int) -> int:
         cancelled = _cancel(webhook_id)
         webhook.delete()
         return cancelled
+
+
+def waiting_status(delivery: str) -> str:
+    """SQL of the status in which a delivery waits: what its webhook's state asks for. `delivery`: an alias."""
+    state = f"CASE state WHEN '{State.ENABLED}' THEN '{Status.QUEUED}' WHEN '{State.PAUSED}' THEN '{Status.HELD}' END"
+    wanted = f"SELECT {state} FROM {_WEBHOOK} webhook WHERE webhook.id = {delivery}.webhook_id"
+    return f"coalesce(({wanted}), '{Status.CANCELLED}')"
 
 
 def waiting(webhook_id: int) -> int:
@@ -97,12 +122,17 @@ def stranded() -> Sequence[tuple[int]]:
     ]
 
 
-def _turn(webhook_id: int, allowed: Sequence[State], state: State) -> None:
+def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str = "") -> Webhook:
     webhook = locked(webhook_id)
     if webhook.state not in allowed:
         raise WrongState(f"{webhook.name} is {State(webhook.state).label.lower()}.")
-    webhook.state, webhook.state_since = state, timezone.now()
-    webhook.save(update_fields=["state", "state_since"])
+    webhook.state, webhook.state_since, webhook.state_reason = state, timezone.now(), reason
+    webhook.save(update_fields=["state", "state_since", "state_reason"])
+    return webhook
+
+
+def _hold(webhook_id: int) -> int:
+    return Delivery.objects.filter(webhook=webhook_id, status=Status.QUEUED).update(status=Status.HELD)
 
 
 def _release(webhook_id: int) -> int:

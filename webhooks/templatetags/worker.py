@@ -8,6 +8,7 @@ from datetime import datetime
 from django import template
 
 from webhooks import queue
+from webhooks.outbound import turns
 
 register = template.Library()
 
@@ -32,6 +33,6 @@ class WorkerState:
 def worker_state() -> WorkerState:
     """Three to four statements, each at one end of an index."""
     missing = queue.worker_missing()
-    waiting = queue.overdue()
+    waiting = turns.overdue()
     late = waiting if waiting is not None and waiting >= LATE_SECONDS else None
     return WorkerState(missing, queue.worker_seen() if missing else None, late)

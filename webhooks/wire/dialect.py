@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Headers, Request, Response
+from webhooks.wire.policy import PausePolicy
 from webhooks.wire.retry import RetryPolicy
 from webhooks.wire.summary import Summary
 from webhooks.wire.verdict import Verdict, Verified
@@ -62,6 +63,8 @@ class Dialect:
     """The body of Send Test."""
     summary: Callable[[bytes], Summary]
     """A received body in two phrases. Never raises on what a stranger sent."""
+    pause: PausePolicy = field(default_factory=PausePolicy)
+    """When a webhook whose tries all fail is paused."""
     settings: tuple[Setting, ...] = ()
     content_type: str = "application/json"
     method: str = "POST"

@@ -8,6 +8,7 @@ import time
 from django.db import connections
 
 from webhooks import queue
+from webhooks.outbound import turns
 from webhooks.worker import kin
 from webhooks.worker.board import Board
 
@@ -54,7 +55,7 @@ class Clock:
         if now - board.started > PROBE_EVERY:
             board.ask(now)
         try:
-            waited = queue.overdue()
+            waited = turns.overdue()
             board.overdue = waited or 0.0
             if waited is not None:
                 board.ask(now)

@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook as StandardWebhook
 
 from tests import factories
 from tests.receiver import Answer
+from tests.webhooks.outbound.claims import claimed, hurry
 from webhooks.models import Attempt, Body, Delivery, Event, Outcome, State, Status, Webhook
-from webhooks.outbound import claim, compose, deliver, settle
+from webhooks.outbound import claim, compose, deliver, settle, switch
 from webhooks.outbound.parcel import Result
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,10 +33,6 @@ def loopback(settings):
 
 def run(stop=lambda: None, **options):
     return deliver.run(stop=stop, **({"linger": 0.0} | options))
-
-
-def due_now():
-    Delivery.objects.filter(status=Status.QUEUED).update(due_at=timezone.now())
 
 
 @pytest.fixture
@@ -71,7 +68,7 @@ def test_three_tries_with_the_same_id_and_bytes_then_failure(receiver, webhook):
         delivery = Delivery.objects.get()
         assert delivery.tries == used
         waits.append((delivery.due_at - timezone.now()).total_seconds())
-        due_now()
+        hurry()
     assert delivery.status == Status.FAILURE
     assert 50 < waits[0] < 67
     assert 265 < waits[1] < 331
@@ -117,7 +114,7 @@ def test_the_bytes_stay_whatever_becomes_of_the_webhooks_settings(receiver, webh
     run()
     # A later release may render otherwise; what was stored is what is sent.
     Body.objects.update(content=b'{"event":"as stored"}')
-    due_now()
+    hurry()
     run()
     assert receiver.received[1].body == b'{"event":"as stored"}'
 
@@ -232,19 +229,14 @@ def test_without_webhook_headers_and_without_secret(receiver):
 # Leases and fences
 
 
-def claimed():
-    (one,) = claim.claim(10)
-    return one
-
-
 def expire():
     Delivery.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
 def test_what_is_claimed_is_not_claimed_again(webhook):
     factories.lead()
-    assert len(claim.claim(10)) == 1
-    assert claim.claim(10) == []
+    assert len(claimed()) == 1
+    assert claimed() == []
 
 
 def test_a_lost_lease_uses_no_try_and_is_shown(receiver, webhook):
@@ -271,14 +263,15 @@ def test_ten_lost_leases_are_a_failure(webhook):
 
 def test_a_late_result_moves_nothing_but_is_kept(receiver, webhook):
     factories.lead()
-    late = claimed()
+    (late,) = claimed()
     (parcel,), _ = compose.compose([late])
     compose.store([parcel])
     expire()
     claim.reclaim()
-    current = claimed()
+    (current,) = claimed()
     assert current.fence > late.fence
-    settle.settle([sent(parcel, receiver)])
+    with transaction.atomic():
+        settle.settle([sent(parcel, receiver)])
     assert Delivery.objects.get().status == Status.SENDING
     assert Attempt.objects.filter(code=200).count() == 1
     assert claim.renew([late]) == set()
@@ -322,17 +315,18 @@ def test_a_stop_gives_back_what_was_not_sent_and_cuts_what_hangs(receiver, webho
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [(State.PAUSED, Status.HELD), (State.DISABLED, Status.CANCELLED), (None, Status.CANCELLED)]
+    ("turn", "status"),
+    [(switch.pause, Status.HELD), (switch.disable, Status.CANCELLED), (switch.delete, Status.CANCELLED)],
 )
-def test_what_a_worker_has_in_hand_stops_with_the_webhook(receiver, webhook, state, status):
-    receiver.always(Answer(500, after=0.5))
+def test_what_a_worker_has_in_hand_stops_with_the_webhook(receiver, webhook, turn, status):
+    receiver.always(Answer(404, after=0.5))
     for number in range(150):
         factories.lead(email=f"lead{number}@example.com")
 
     def stop(*_):
         if len(receiver.received) >= 5 and not stopped:
             stopped.append(len(receiver.received))
-            Webhook.objects.update(state=state) if state else webhook.delete()
+            turn(webhook.pk)
 
     stopped: list[int] = []
     run(stop)

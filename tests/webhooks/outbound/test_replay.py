@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.utils import timezone
 
 from tests import factories
 from tests.receiver import Answer
+from tests.webhooks.outbound.claims import hurry
 from webhooks.models import Delivery, Lane, Replay, ReplayItem, Status
 from webhooks.outbound import deliver, replay, switch, waiting
 from webhooks.outbound.selection import Selection
@@ -28,7 +28,7 @@ def webhook(receiver):
 
 
 def run():
-    Delivery.objects.filter(status=Status.QUEUED).update(due_at=timezone.now())
+    hurry()
     return deliver.run(stop=lambda: None, linger=0.0)
 
 

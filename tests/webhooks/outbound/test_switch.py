@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from leads import jobs
 from tests import factories
+from tests.webhooks.outbound.claims import claimed
 from webhooks.models import Delivery, State, Status, Webhook
-from webhooks.outbound import claim, compose, deliver, settle, switch
+from webhooks.outbound import compose, deliver, settle, switch
+from webhooks.outbound.turns import look
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,8 +32,8 @@ def webhook(receiver):
     return factories.webhook(receiver.url)
 
 
-def run():
-    return deliver.run(stop=lambda: None, linger=0.0)
+def run(linger=0.0):
+    return deliver.run(stop=lambda: None, linger=linger)
 
 
 def statuses(webhook=None):
@@ -54,11 +56,9 @@ def test_resuming_sends_in_the_order_of_the_events(receiver, webhook):
     assert switch.resume(webhook.pk) == 7
     assert len(set(Delivery.objects.values_list("due_at", flat=True))) == 1
     # One sender at a time answers at once, so that the order of arrival is the order of sending.
-    assert [claimed.event_id for claimed in claim.claim(100)] == sorted(
-        Delivery.objects.values_list("event_id", flat=True)
-    )
+    assert [one.event_id for one in claimed()] == sorted(Delivery.objects.values_list("event_id", flat=True))
     Delivery.objects.update(status=Status.QUEUED)
-    assert run() == 7
+    assert run(linger=0.2) == 7
     assert {json.loads(request.body)["data"]["id"] for request in receiver.received} == {lead.pk for lead in leads}
     assert set(statuses()) == {"success"}
 
@@ -68,7 +68,7 @@ def test_resuming_makes_a_retry_due_at_once(webhook):
     Delivery.objects.update(due_at=timezone.now() + timezone.timedelta(hours=1), tries=1)
     switch.pause(webhook.pk)
     switch.resume(webhook.pk)
-    assert claim.anything_due()
+    assert look()
 
 
 def test_disabling_cancels_what_waits_and_records_nothing_more(receiver, webhook):
@@ -135,20 +135,20 @@ def test_a_webhook_that_is_gone_is_told(turn):
 
 def test_what_the_worker_has_in_hand_is_left_to_finish(webhook):
     factories.lead()
-    (claimed,) = claim.claim(10)
+    (one,) = claimed()
     assert switch.disable(webhook.pk) == 0
     assert statuses() == ["sending"]
     # It was not composed yet, so that it sees the switch.
-    parcels, refused = compose.compose([claimed])
+    parcels, refused = compose.compose([one])
     assert parcels == [] and refused[0].status == Status.CANCELLED
 
 
 def test_what_was_held_too_late_is_found_and_queued(webhook):
     """A worker that looked while the webhook was paused writes "held" after it was resumed."""
     factories.lead()
-    (claimed,) = claim.claim(10)
+    (one,) = claimed()
     switch.pause(webhook.pk)
-    _, refused = compose.compose([claimed])
+    _, refused = compose.compose([one])
     switch.resume(webhook.pk)
     settle.refuse(refused)
     assert statuses() == ["held"]

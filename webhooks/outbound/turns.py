@@ -1,0 +1,107 @@
+"""Whose turn it is: which webhooks have something due, and how much each may send now. Reads alone.
+
+What it costs depends on how many webhooks have something queued, not on how much that is, nor on the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webhooks import conf, sql
+from webhooks.models import OPEN, Delivery, Health, Lane, State, Status, Webhook
+
+_TABLE = Delivery._meta.db_table
+_QUEUED = f"status = '{Status.QUEUED}'"
+_STOPPED = f"webhook.state <> '{State.ENABLED}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A webhook with something due in one lane."""
+
+    webhook_id: int
+    lane: int
+    # Seconds that its oldest due delivery has been waiting.
+    waited: float
+    # Its receiver has been sent to and did not fail the latest try.
+    fine: bool
+    # How much may leave is decided by its Health row: a rate, a drain, or a probe.
+    limited: bool = False
+    # It is enabled no more: what is claimed for it is set aside.
+    stopped: bool = False
+
+
+def look() -> list[Turn]:
+    """Every turn there is, the longest waiting first. A webhook that is closed for a while has none."""
+    found = sql.run(
+        f"""
+        WITH RECURSIVE busy(webhook_id) AS (
+            SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED}
+            UNION ALL
+            SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED} AND webhook_id > busy.webhook_id)
+            FROM busy WHERE busy.webhook_id IS NOT NULL
+        ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS (
+            SELECT webhook.id AS webhook_id, lanes.lane, health.webhook_id AS known, health.failures,
+                webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
+                AS limited, {_STOPPED} AS stopped, ({first_due("webhook.id", "lanes.lane")}) AS due_at
+            FROM busy
+            JOIN {Webhook._meta.db_table} webhook ON webhook.id = busy.webhook_id
+            LEFT JOIN {Health._meta.db_table} health ON health.webhook_id = webhook.id
+            CROSS JOIN lanes
+            WHERE health.closed_until IS NULL OR health.closed_until <= {sql.now()} OR {_STOPPED}
+        )
+        SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, known, failures, limited, stopped
+        FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
+        """
+    )
+    return [
+        Turn(
+            webhook_id,
+            lane,
+            float(waited),
+            fine=known is not None and not failures,
+            limited=bool(limited) and not stopped,
+            stopped=bool(stopped),
+        )
+        for webhook_id, lane, waited, known, failures, limited, stopped in found
+    ]
+
+
+def overdue() -> float | None:
+    """For how many seconds the oldest due delivery has been waiting, None when nothing is due.
+
+    A claim whose lease ran out is due as well: whoever held it is gone. What waits for its webhook's receiver to come
+    back, or for an older delivery of its record, is not.
+    """
+    leases = sql.run(
+        f"""
+        SELECT {sql.seconds_since("min(lease_until)")} FROM {_TABLE}
+        WHERE status = '{Status.SENDING}' AND lease_until <= {sql.now()}
+        """
+    )
+    ends = [turn.waited for turn in look()] + [float(waited) for (waited,) in leases if waited is not None]
+    return max(ends, default=None)
+
+
+def first_due(webhook: str, lane: str) -> str:
+    """SQL of the instant at which the first claimable delivery became due; the arguments are SQL expressions."""
+    return f"SELECT due_at {due(webhook, lane)} LIMIT 1"
+
+
+def due(webhook: str, lane: str) -> str:
+    """SQL from FROM to ORDER BY: what is due for a webhook in a lane and not held up by its record's older ones."""
+    return f"""
+        FROM {_TABLE} AS next WHERE {_QUEUED} AND webhook_id = {webhook} AND lane = {lane} AND due_at <= {sql.now()}
+        AND (order_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM {_TABLE} AS older
+            WHERE older.webhook_id = next.webhook_id AND older.order_key = next.order_key AND older.id < next.id
+            AND older.status IN ({", ".join(f"'{status}'" for status in OPEN)}) AND NOT {_tired("older")}
+        ))
+        ORDER BY due_at, next.id
+    """
+
+
+def _tired(older: str) -> str:
+    """A dead receiver must not hold a record's deliveries for ever: an old one that waits for another try lets go."""
+    age = sql.now(f"-{conf.ORDER_HOLDS * conf.retry_scale()}")
+    return f"({older}.status = '{Status.QUEUED}' AND {older}.due_at > {sql.now()} AND {older}.created_at < {age})"

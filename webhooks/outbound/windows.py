@@ -1,0 +1,61 @@
+"""How much one receiver may have in flight, learned from how it answers. For one process; kept from task to task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# In flight for one receiver at most: when it answers in time, and when it takes its time.
+WIDEST = 32
+WIDEST_SLOW = 16
+SLOW = 1.0
+# A receiver that the database knows to be fine starts with so many.
+START = 8
+# Claimed for each request that may be in flight, so that nobody waits for the next claim.
+AHEAD = 8
+FORGET_AFTER = 10_000
+
+
+@dataclass(slots=True)
+class Window:
+    """One receiver's. It opens by one with each answer, and closes to one request when none comes."""
+
+    size: int = 1
+    in_flight: int = 0
+    slow: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """It has not answered lately, or takes so long that its requests could occupy everybody's threads."""
+        return self.size == 1 or self.slow
+
+    @property
+    def is_open(self) -> bool:
+        return self.in_flight < self.size
+
+    @property
+    def ahead(self) -> int:
+        """How many deliveries to have in hand."""
+        return 1 if self.size == 1 else self.size * AHEAD
+
+    def answered(self, seconds: float) -> None:
+        self.slow = seconds > SLOW
+        self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST)
+
+    def failed(self) -> None:
+        self.size = 1
+
+
+class Windows:
+    """By webhook."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, Window] = {}
+
+    def of(self, webhook_id: int, fine: bool = False) -> Window:
+        """`fine`: what is known of a receiver that this process has not sent to yet."""
+        window = self._windows.get(webhook_id)
+        if window is None:
+            if len(self._windows) >= FORGET_AFTER:
+                self._windows = {pk: each for pk, each in self._windows.items() if each.in_flight}
+            window = self._windows[webhook_id] = Window(START if fine else 1)
+        return window
