@@ -17,7 +17,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 
 from leads.scope import Scope
 from webhooks import figures as standing
-from webhooks.models import FINISHED, WAITING, Delivery, State, Status, Webhook
+from webhooks.models import FINISHED, WAITING, Delivery, Issue, State, Status, Webhook
 from webhooks.outbound.selection import Selection
 
 T = TypeVar("T")
@@ -92,6 +92,8 @@ class WebhookFigures:
     rate: standing.Rate
     standing: standing.Standing
     failing: Failing | None
+    # The open issue that failed last.
+    cause: Issue | None
 
     @property
     def waiting(self) -> Counted:
@@ -104,6 +106,23 @@ def failures(scope: Scope, period: Period) -> Counted | None:
         return Counted(mine.count(), more)
 
     return _or_unknown(count)
+
+
+def open_causes(scope: Scope) -> Counted | None:
+    """Issues: one per webhook and cause."""
+
+    def count() -> Counted:
+        found = Issue.objects.filter(scope.in_account(), closed_at=None).order_by().values("pk")[: SAMPLE + 1].count()
+        return Counted(min(found, SAMPLE), more=found > SAMPLE)
+
+    return _or_unknown(count)
+
+
+def stopped_webhooks(scope: Scope) -> int:
+    """Webhooks that the failure policy has paused, or that are enabled and fail."""
+    policy = Q(state=State.PAUSED) & ~Q(state_reason="")
+    failing = Q(state=State.ENABLED, health__failures__gte=standing.CLOSES_AFTER)
+    return Webhook.objects.filter(policy | failing, scope.in_account()).count()
 
 
 def success_rate(scope: Scope, period: Period) -> Rate | None:
@@ -137,12 +156,15 @@ def webhooks(scope: Scope, period: Period) -> list[WebhookFigures] | None:
         shown = list(known.exclude(state=State.DISABLED).order_by("name")[:WEBHOOKS_SHOWN])
         shown += known.filter(state=State.DISABLED).order_by("name")[: WEBHOOKS_SHOWN - len(shown)]
         now = standing.standings([webhook.pk for webhook in shown])
+        open_ones = Issue.objects.filter(webhook__in=shown, closed_at=None).order_by("last_at")
+        causes = {issue.webhook_id: issue for issue in open_ones}
         return [
             WebhookFigures(
                 webhook,
                 standing.rate(webhook.pk, period.begin),
                 now[webhook.pk],
                 _failing(webhook, now[webhook.pk].last_success) if webhook.state == State.ENABLED else None,
+                causes.get(webhook.pk),
             )
             for webhook in sorted(shown, key=lambda each: each.name.casefold())
         ]

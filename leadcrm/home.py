@@ -10,18 +10,22 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 
 from leadcrm import figures
 from leadcrm.links import page
 from leads.admin.base import scope_of
-from leads.admin.display import percent, plural, relative
+from leads.admin.display import percent, plural
 from leads.models import Lead
 from leads.scope import Scope
-from webhooks.models import State, Status
+from webhooks.admin import history, webhook_health
+from webhooks.admin.webhook_health import how_long
+from webhooks.models import Notice, State, Status
 
 PERIODS: Mapping[str, timedelta] = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 LATEST_LEADS = 6
 ALERTS = 3
+NOTICES, NOTICES_FOR = 5, timedelta(days=7)
 # Leads of one day are counted so far.
 MOST_LEADS = 10_000
 
@@ -48,11 +52,21 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A notice, and where its webhook and the delivery are that led to it; '' where they are not, or not to be seen."""
+
+    notice: Notice
+    webhook: str
+    delivery: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the Webhooks table."""
+    """A line of the Webhooks table. state: of its badge, with the word."""
 
     figures: figures.WebhookFigures
     link: str
+    state: tuple[str, str]
     rate: str
     waiting_link: str
 
@@ -73,7 +87,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "figures": [
             *(_lead_figures(scope, now) if may("leads.view_lead") else ()),
             *(_delivery_figures(scope, period) if may("webhooks.view_delivery") else ()),
+            *(_cause_figures(scope) if history.sees_webhooks(request) and may("webhooks.view_delivery") else ()),
         ],
+        "notices": list(_notices(request, scope)) if history.sees_webhooks(request) else [],
         "webhooks_unknown": webhooks is None,
         "webhooks": [_row(each) for each in webhooks or []],
         "latest_leads": list(_latest(scope)) if may("leads.view_lead") else None,
@@ -125,6 +141,12 @@ def _delivery_figures(scope: Scope, period: figures.Period) -> Iterator[Figure]:
     yield Figure("Failures", "unknown" if failures is None else str(failures), "", _history(Status.FAILURE))
 
 
+def _cause_figures(scope: Scope) -> Iterator[Figure]:
+    causes = figures.open_causes(scope)
+    note = "" if causes is None else "One per webhook and cause" if causes.value else "Nothing fails"
+    yield Figure("Open causes", "unknown" if causes is None else str(causes), note, page("webhooks_delivery_causes"))
+
+
 def _of(finished: figures.Counted) -> str:
     if not finished.value:
         return "Nothing was sent"
@@ -143,32 +165,33 @@ def _history(*states: str, webhook: int | None = None) -> str:
 def _alerts(webhooks: Sequence[figures.WebhookFigures]) -> Iterator[Alert]:
     """The failing ones first."""
     for each in webhooks:
-        if each.failing:
-            lead = f"{each.webhook} has been failing {_since(each.failing.since)}."
-            # The first sentence says what; what to do about it is on the delivery's page.
-            failures, latest = str(each.failing.failures), each.failing.latest.partition(". ")[0].rstrip(".")
-            count = f"{failures} {'delivery' if failures == '1' else 'deliveries'}"
-            text = f"{latest}, {count}." if latest else f"{count}."
-            yield Alert("failure", lead, text[:1].upper() + text[1:], _links(each, Status.FAILURE, "View failures"))
+        if each.webhook.state == State.ENABLED and (each.failing or each.standing.failing):
+            yield _failing(each)
     for each in webhooks:
         if each.webhook.state == State.PAUSED:
-            held = each.waiting
-            text = "New deliveries are held."
-            if held.value:
-                one = str(held) == "1"
-                text = f"{held} {'delivery is' if one else 'deliveries are'} held, and so are new ones."
-            lead = f"{each.webhook} has been paused {_since(each.webhook.state_since)}."
+            lead = f"{each.webhook} has been paused {how_long(each.webhook.state_since)}."
+            text = f"{each.webhook.state_reason} {webhook_health.held(each.standing)}".strip()
             yield Alert("held", lead, text, _links(each, Status.HELD, "View held"))
 
 
-def _since(when: datetime) -> str:
-    """ "for 2 hours" while that says something, then "since 21 Nov 2026"."""
-    words = relative(when)
-    if not words.endswith(" ago"):
-        return f"since {words}"
-    number, unit = words.removesuffix(" ago").split()
-    long = {"s": "second", "min": "minute", "h": "hour", "d": "day"}[unit]
-    return f"for {plural(int(number), long)}"
+def _failing(each: figures.WebhookFigures) -> Alert:
+    """By the deliveries that were given up; before there are any, by the tries."""
+    health = each.standing.health
+    rest = webhook_health.next_try(each.webhook, health) if each.standing.failing and health else ""
+    if each.failing:
+        since, latest = each.failing.since, each.failing.latest
+        failures = str(each.failing.failures)
+        count = f"{failures} {'delivery' if failures == '1' else 'deliveries'}"
+        links = _links(each, Status.FAILURE, "View failures")
+    else:
+        assert health is not None and health.failing_since is not None
+        since, latest = health.failing_since, each.cause.detail if each.cause else ""
+        count = f"{plural(health.failures, 'try', 'tries')} in a row"
+        links = _links(each, Status.QUEUED, "View waiting")
+    # The first sentence says what; what to do about it is on the delivery's page.
+    what = ", ".join(filter(None, (latest.partition(". ")[0].rstrip("."), count)))
+    text = format_html("{}.{}", what[:1].upper() + what[1:], format_html(" {}", rest) if rest else "")
+    return Alert("failure", f"{each.webhook} has been failing {how_long(since)}.", text, links)
 
 
 def _links(each: figures.WebhookFigures, status: str, view: str) -> list[tuple[str, str]]:
@@ -179,10 +202,20 @@ def _links(each: figures.WebhookFigures, status: str, view: str) -> list[tuple[s
     return [(text, address) for text, address in links if address]
 
 
+def _notices(request: HttpRequest, scope: Scope) -> Iterator[Told]:
+    """The latest of what the engine did by itself."""
+    newest = Notice.objects.filter(scope.in_account(), created_at__gte=timezone.now() - NOTICES_FOR)
+    for notice in newest.order_by("-pk")[:NOTICES]:
+        webhook = page("webhooks_webhook_change", notice.webhook_id) if notice.webhook_id else ""
+        seen = notice.delivery_id and request.user.has_perm("webhooks.view_delivery")
+        yield Told(notice, webhook, page("webhooks_delivery_change", notice.delivery_id) if seen else "")
+
+
 def _row(each: figures.WebhookFigures) -> Row:
     return Row(
         each,
         page("webhooks_webhook_change", each.webhook.pk),
+        webhook_health.state(each.webhook, each.standing),
         percent(each.rate.success, each.rate.success + each.rate.failure),
         _history(Status.QUEUED, Status.HELD, webhook=each.webhook.pk),
     )

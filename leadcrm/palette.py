@@ -50,6 +50,8 @@ WORDS: Mapping[str, Sequence[str]] = {
         "secret key",
         "integrations",
         "subscriptions",
+        "rate limit",
+        "paused webhooks",
     ),
     "webhooks_delivery_changelist": (
         "webhook log",
@@ -62,6 +64,10 @@ WORDS: Mapping[str, Sequence[str]] = {
         "replay",
         "resend",
         "failed webhooks",
+        "failures by cause",
+        "issues",
+        "dead letters",
+        "errors",
     ),
     "webhooks_inbox": ("test receiver", "test endpoint", "sample endpoint", "request bin", "try a webhook"),
     "leads_apikey_changelist": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,20 +19,50 @@ from leads.admin.base import scope_of
 from leads.admin.display import capped
 
 BADGE_CAP = 99
-# The badge runs on every page: so long a count is good for everybody who sees the same deliveries.
+# Badges run on every page: so long a count is good for everybody who sees the same deliveries.
 BADGE_SECONDS = 30
+
+
+def recent_failures(request: HttpRequest) -> int:
+    """Deliveries of the last 24 h that ended as Failure, as far as the user sees them."""
+
+    def count() -> int:
+        start = figures.Period.since(timezone.now() - timedelta(hours=24))
+        counted = figures.failures(scope_of(request), start)
+        return counted.value if counted else 0
+
+    return _kept("failures", request, count)
+
+
+def stopped_webhooks(request: HttpRequest) -> int:
+    """Webhooks that fail, or that the failure policy has paused; none for who works for single offices."""
+    scope = scope_of(request)
+    return _kept("stopped", request, lambda: figures.stopped_webhooks(scope)) if scope.whole_account else 0
+
+
+def _kept(name: str, request: HttpRequest, count: Callable[[], int]) -> int:
+    """The count, as it was within BADGE_SECONDS for whoever sees the same."""
+    scope = scope_of(request)
+    offices = "all" if scope.office_ids is None else ",".join(map(str, sorted(scope.office_ids)))
+    key = f"{name}-" + hashlib.sha256(f"{scope.account_id}:{offices}".encode()).hexdigest()
+    found: int | None = cache.get(key)
+    if found is None:
+        found = count()
+        cache.set(key, found, BADGE_SECONDS)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """permission: as links.allowed takes it; setting: a switch without which the page is not there."""
+    """permission: as links.allowed takes it; setting: a switch without which the page is not there; badge: what is
+    counted beside the title."""
 
     title: str
     icon: str
     url: str
     permission: str = ""
     setting: str = ""
-    badge: bool = False
+    badge: Callable[[HttpRequest], int] | None = None
 
 
 MENU: Sequence[tuple[str, Sequence[Item]]] = (
@@ -54,8 +84,20 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
     (
         "Integrations",
         (
-            Item("Webhooks", "webhook", "webhooks_webhook_changelist", "webhooks.view_webhook"),
-            Item("Webhook History", "history", "webhooks_delivery_changelist", "webhooks.view_delivery", badge=True),
+            Item(
+                "Webhooks",
+                "webhook",
+                "webhooks_webhook_changelist",
+                "webhooks.view_webhook",
+                badge=stopped_webhooks,
+            ),
+            Item(
+                "Webhook History",
+                "history",
+                "webhooks_delivery_changelist",
+                "webhooks.view_delivery",
+                badge=recent_failures,
+            ),
             Item("Test inbox", "inbox", "webhooks_inbox", "webhooks.view_inboxrequest", setting="WEBHOOK_INBOX"),
         ),
     ),
@@ -93,8 +135,8 @@ def _entry(request: HttpRequest, item: Item) -> dict[str, Any] | None:
     if not link:
         return None
     entry: dict[str, Any] = {"title": item.title, "icon": item.icon, "link": link}
-    if item.badge and (failures := recent_failures(request)):
-        entry |= {"badge": capped(failures, BADGE_CAP), "badge_variant": "danger"}
+    if item.badge and (count := item.badge(request)):
+        entry |= {"badge": capped(count, BADGE_CAP), "badge_variant": "danger"}
     return entry
 
 
@@ -109,17 +151,3 @@ def _mark_active(path: str, entries: list[dict[str, Any]]) -> None:
     longest = max(fitting, key=len, default=None)
     for entry in entries:
         entry["active"] = entry["link"] == longest
-
-
-def recent_failures(request: HttpRequest) -> int:
-    """Deliveries of the last 24 h that ended as Failure, as far as the user sees them."""
-    scope = scope_of(request)
-    offices = "all" if scope.office_ids is None else ",".join(map(str, sorted(scope.office_ids)))
-    key = "failures-" + hashlib.sha256(f"{scope.account_id}:{offices}".encode()).hexdigest()
-    count: int | None = cache.get(key)
-    if count is None:
-        start = figures.Period.since(timezone.now() - timedelta(hours=24))
-        counted = figures.failures(scope, start)
-        count = counted.value if counted else 0
-        cache.set(key, count, BADGE_SECONDS)
-    return count

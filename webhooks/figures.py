@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webhooks import sql
-from webhooks.models import Delivery, Status, Webhook
+from webhooks.models import Delivery, Health, Status, Webhook
+from webhooks.outbound.health import CLOSES_AFTER
 from webhooks.outbound.selection import Selection
 
 # Rows of one webhook that a figure looks at.
@@ -28,14 +29,23 @@ class Standing:
     """One webhook now.
 
     waiting       deliveries in the queue or held, at most SAMPLE of each
+    held          those of them that are held
     last_try      the delivery that was tried last, None when there is none
     last_success  None when there is none, or, when `older` says so, none among the newest SAMPLE finished ones
+    health        what the engine has learned of its receiver, None before the first try
     """
 
     waiting: int = 0
+    held: int = 0
     last_try: Delivery | None = None
     last_success: datetime | None = None
     older: bool = False
+    health: Health | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Have so many tries in a row failed that it is no accident any more?"""
+        return self.health is not None and self.health.failures >= CLOSES_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Rate:
 
 
 def standings(webhook_ids: Collection[int]) -> Mapping[int, Standing]:
-    """How each of the webhooks stands; two statements, however many they are."""
+    """How each of the webhooks stands; three statements, however many they are."""
     if not webhook_ids:
         return {}
     rows = sql.run(
@@ -65,15 +75,18 @@ def standings(webhook_ids: Collection[int]) -> Mapping[int, Standing]:
         *webhook_ids,
     )
     deliveries = Delivery.objects.in_bulk({pk for row in rows for pk in row[3:6] if pk is not None})
+    healths = Health.objects.in_bulk(list(webhook_ids))
     found: dict[int, Standing] = {}
     for webhook_id, waiting, held, done, again, good, looked_at in rows:
         tried = [delivery for pk in (done, again) if (delivery := deliveries.get(pk))]
         success = deliveries.get(good)
         found[webhook_id] = Standing(
             waiting=waiting + held,
+            held=held,
             last_try=max(tried, key=_when, default=None),
             last_success=success.finished_at if success else None,
             older=success is None and looked_at >= SAMPLE,
+            health=healths.get(webhook_id),
         )
     return found
 

@@ -28,6 +28,7 @@ TONES: Mapping[str, str] = {
     "enabled": "state-success",
     "paused": "state-held",
     "disabled": "state-cancelled",
+    "failing": "state-failure",
     # A request in the test inbox
     "verified": "state-success",
     "wrong": "state-failure",

@@ -103,6 +103,7 @@ def test_views_and_their_counts(crm, page, webhook):
         ("In Queue", "2"),
         ("Held", "1"),
         ("Success", "1"),
+        ("Failures by cause", "0"),
     ]
     assert shown(page("status=failure")) == [failure.pk]
     assert shown(page("status=queued")) == [sending.pk, queued.pk]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,10 +18,13 @@ from leads.models import Lead, User
 from tests import factories
 from tests.admin import people
 from webhooks import queue
-from webhooks.models import Delivery, State, Status, Webhook
+from webhooks.models import Cause, Delivery, Health, Issue, Notice, State, Status, Webhook
+from webhooks.outbound import notify, switch
 from webhooks.outbound.selection import Selection
 
 pytestmark = pytest.mark.django_db
+
+GONE = "The receiver answered 410 Gone: it wants nothing more."
 
 
 def deliver(webhook: Webhook, status: str, *, hours: float = 0, **values: Any) -> Delivery:
@@ -132,6 +137,81 @@ def test_a_failing_webhook_is_told_first() -> None:
     client = people.browser(people.superuser())
     for _, address in (*first.links, *second.links):
         assert client.get(address).status_code == 200
+
+
+def test_a_receiver_that_fails_every_try_is_told_before_any_delivery_is_given_up() -> None:
+    now = timezone.now()
+    webhook = factories.webhook()
+    deliver(webhook, Status.QUEUED, tries=3)
+    later = now + timedelta(minutes=40.5)
+    Health.objects.create(webhook=webhook, failures=7, failing_since=now - timedelta(hours=2.5), closed_until=later)
+    issue(webhook, Cause.DNS, hours=2, detail="name not found. hooks.example has no address.")
+    issue(webhook, Cause.SERVER_ERROR, hours=1, detail="503 <b>Service</b> Unavailable")
+    issue(webhook, Cause.TIMEOUT, hours=0, detail="timed out.", closed_at=now)
+    shown = home(people.manager())
+    (alert,) = shown["alerts"]
+    assert alert.lead == "LeadPro production has been failing for 2 hours."
+    said = (
+        "503 <b>Service</b> Unavailable, 7 tries in a row. Nothing is sent meanwhile; the next try goes out in 40 min."
+    )
+    assert said in html.unescape(re.sub(r"</?time[^>]*>", "", shown["text"]))
+    assert "<b>Service</b>" not in shown["text"]
+    assert [text for text, _ in alert.links] == ["View waiting", "Open webhook"]
+    assert [row.state for row in shown["webhooks"]] == [("failing", "Failing")]
+
+
+def test_a_webhook_that_paused_itself_says_why() -> None:
+    webhook = factories.webhook()
+    deliver(webhook, Status.QUEUED)
+    switch.pause_by_policy(webhook.pk, GONE, deliver(webhook, Status.FAILURE, code=410).pk)
+    (alert,) = home(people.manager())["alerts"]
+    assert alert.lead.startswith("LeadPro production has been paused for ")
+    assert alert.text == f"{GONE} 1 delivery is held, and so are new ones."
+
+
+def issue(webhook: Webhook, cause: str, *, hours: float, **values: Any) -> Issue:
+    at = timezone.now() - timedelta(hours=hours)
+    given = {"account_id": webhook.account_id, "first_at": at, "last_at": at, "count": 3} | values
+    return Issue.objects.create(webhook=webhook, cause=cause, **given)
+
+
+def test_open_causes_are_counted_for_those_who_see_webhooks() -> None:
+    webhook, other = factories.webhook(), factories.webhook(account=factories.account("Harbour Lettings"))
+    manager = people.manager()
+    assert (home(manager)["Open causes"].value, home(manager)["Open causes"].note) == ("0", "Nothing fails")
+    for each in (webhook, other):
+        issue(each, Cause.DNS, hours=1)
+    issue(webhook, Cause.TLS, hours=1)
+    issue(webhook, Cause.TIMEOUT, hours=1, closed_at=timezone.now())
+    figure = home(manager)["Open causes"]
+    assert figure.value == "2"
+    assert len(people.browser(manager).get(figure.link).context["listed"].lines) == 2
+    assert "Open causes" in home(people.person(roles.AUDITOR))
+    assert "Open causes" not in home(people.person(roles.STAFF, factories.office()))
+
+
+def test_notices_of_a_week_are_told_with_their_webhook_and_delivery() -> None:
+    webhook, other = (
+        factories.webhook(),
+        factories.webhook(name="Theirs", account=factories.account("Harbour Lettings")),
+    )
+    delivery = deliver(webhook, Status.FAILURE, code=410)
+    for number in range(7):
+        notify.tell(webhook, f"Reason {number}.", delivery.pk)
+    notify.tell(other, "Reason of others.", None)
+    Notice.objects.filter(text="Reason 6.").update(created_at=timezone.now() - timedelta(days=8))
+    manager = people.manager()
+    text = home(manager)["text"]
+    assert [number for number in range(7) if f"Reason {number}." in text] == [1, 2, 3, 4, 5]
+    assert "Reason of others." not in text
+    for view, pk in (("webhook", webhook.pk), ("delivery", delivery.pk)):
+        assert f'href="/admin/webhooks/{view}/{pk}/change/"' in text
+    switch.delete(webhook.pk)
+    text = home(manager)["text"]
+    assert "Reason 5." in text
+    assert f"/admin/webhooks/webhook/{webhook.pk}/change/" not in text
+    assert "Reason 5." in home(people.person(roles.AUDITOR))["text"]
+    assert "Reason 5." not in home(people.person(roles.STAFF, factories.office()))["text"]
 
 
 def test_a_webhook_that_succeeded_since_is_well() -> None:

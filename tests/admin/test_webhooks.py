@@ -623,7 +623,9 @@ def test_a_dialog_counts_exactly(manager, webhook, crm):
     assert "2 waiting deliveries are cancelled." in Page(manager.get(url("disable", webhook.pk))).text
     act(manager, "pause", webhook)
     webhook.refresh_from_db()
-    assert "2 held deliveries are sent in order." in Page(manager.get(url("resume", webhook.pk))).text
+    assert (
+        "2 held deliveries leave in order, at up to 20 per second." in Page(manager.get(url("resume", webhook.pk))).text
+    )
     response = act(manager, "resume", webhook)
     assert "Resumed. 2 deliveries queued." in Page(manager.get(response["Location"])).text
 

@@ -26,11 +26,13 @@ from unfold.views import ChangeList
 
 from leads.admin.base import Admin, go_to
 from leads.admin.display import clip, mono, plural
-from webhooks.admin import delivery_page, history, words
+from webhooks.admin import delivery_page, history, issues, words
 from webhooks.models import OPEN, UNSENT, Delivery, Replay, State, Status
 from webhooks.outbound import replay as replaying
 from webhooks.outbound import waiting
 from webhooks.outbound.selection import Selection
+
+BY_CAUSE = "Failures by cause"
 
 
 class Dialog(BaseDialogForm):
@@ -165,12 +167,33 @@ class DeliveryAdmin(Admin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         context: dict[str, Any] = {"title": "Webhook History", **(extra_context or {})}
         if request.method == "GET":
-            context |= {"views": history.views(request), "scaled": words.scaled(), "replays": self._running(request)}
+            context |= {"views": self._views(request), "scaled": words.scaled(), "replays": self._running(request)}
         response = super().changelist_view(request, context)
         # What the list shows is what "Replay matching…" asks about; Unfold's link knows no filters.
         for each in (getattr(response, "context_data", None) or {}).get("actions_list", ()):
             each["path"] = f"{each['path']}?{request.GET.urlencode()}"
         return response
+
+    def _views(self, request: HttpRequest, by_cause: bool = False) -> list[dict[str, Any]]:
+        views = history.views(request, elsewhere=by_cause)
+        if history.sees_webhooks(request):
+            count = issues.open_count(request)
+            views.append({"title": BY_CAUSE, "address": issues.address(), "count": count, "active": by_cause})
+        return views
+
+    def causes_view(self, request: HttpRequest, model_admin: Any = None) -> HttpResponse:
+        """What went wrong at which webhook, once for each cause."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": BY_CAUSE,
+            "opts": self.opts,
+            "is_fullwidth": "1",
+            "views": self._views(request, by_cause=True),
+            "listed": issues.listed(request),
+        }
+        return TemplateResponse(request, "admin/webhooks/delivery/causes.html", context)
 
     def _running(self, request: HttpRequest) -> list[dict[str, Any]]:
         """Big replays of the user's that the worker has not finished."""
@@ -322,6 +345,7 @@ class DeliveryAdmin(Admin):
 
     def get_custom_urls(self) -> Any:
         return (
+            ("causes/", "webhooks_delivery_causes", self.causes_view),
             ("cancel/", "webhooks_delivery_cancel_selected", self.cancel_view),
             ("<path:object_id>/try-now/", "webhooks_delivery_try_now", self.try_now_view),
         )

@@ -391,11 +391,11 @@ def mark_leads(request: HttpRequest, deliveries: list[Delivery]) -> None:
         )
 
 
-def views(request: HttpRequest) -> list[dict[str, Any]]:
-    """The quick views above the list, with their counts."""
+def views(request: HttpRequest, elsewhere: bool = False) -> list[dict[str, Any]]:
+    """The quick views above the list, with their counts. elsewhere: a view that is none of these is shown."""
     chosen = request.GET.getlist("status")
     everything = visible(request)
-    shown = [{"title": "All", "address": address(), "count": "", "active": not chosen}]
+    shown = [{"title": "All", "address": address(), "count": "", "active": not chosen and not elsewhere}]
     counted = ("failure", "queued", "held", "success")
     sets = [everything.narrowed(statuses=tuple(VIEWS[view])).parts() for view in counted]
     for view, (total, more) in zip(counted, keyset.counts(sets, COUNT_CAP), strict=True):

@@ -23,9 +23,9 @@ from unfold.views import ChangeList
 
 from leads.admin.base import Admin, go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
-from leads.admin.display import MISSING, TONES, ago, plural
+from leads.admin.display import MISSING, ago, badge, plural
 from webhooks import figures
-from webhooks.admin import reveal, webhook_page, webhook_preview, words
+from webhooks.admin import reveal, webhook_health, webhook_page, webhook_preview, words
 from webhooks.admin.webhook_dialogs import (
     Dialog,
     DisableDialog,
@@ -51,7 +51,7 @@ from webhooks.admin.webhook_form import (
     webhook_form,
 )
 from webhooks.dialects import DIALECTS
-from webhooks.models import Delivery, State, Webhook
+from webhooks.models import Delivery, Webhook
 from webhooks.outbound import rotation, switch, trial
 from webhooks.outbound.compose import MASK
 
@@ -136,9 +136,13 @@ class WebhookAdmin(Admin):
             webhook_page.host(webhook),
         )
 
-    @display(description="State", label=TONES)
-    def shown_state(self, webhook: Webhook) -> tuple[str, str]:
-        return webhook.state, State(webhook.state).label
+    @display(description="State")
+    def shown_state(self, webhook: Any) -> SafeString:
+        return format_html(
+            '<span class="lc-lines">{}{}</span>',
+            badge(*webhook_health.state(webhook, webhook.standing)),
+            webhook_health.since(webhook, webhook.standing),
+        )
 
     @display(description="Last try")
     def shown_last_try(self, webhook: Any) -> SafeString:

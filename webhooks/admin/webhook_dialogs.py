@@ -14,6 +14,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from leads.admin.display import plural
+from webhooks.admin import webhook_health
 from webhooks.models import Webhook
 from webhooks.outbound import rotation, switch
 
@@ -47,7 +48,7 @@ class PauseDialog(Dialog):
             yield f"{plural(count, 'waiting delivery', 'waiting deliveries')} and all new ones are held."
         else:
             yield "No delivery waits. All new ones are held."
-        yield "When you resume, they are sent in order."
+        yield f"When you resume, they are sent in order, {webhook_health.pace(webhook)}."
 
 
 class ResumeDialog(Dialog):
@@ -55,11 +56,14 @@ class ResumeDialog(Dialog):
         return f"Resume {webhook.name}?"
 
     def sentences(self, webhook: Webhook) -> Iterator[str]:
+        if webhook.state_reason:
+            yield f"It was paused because: {webhook.state_reason}"
         count = switch.waiting(webhook.pk)
-        are = "is" if count == 1 else "are"
-        yield (
-            f"{plural(count, 'held delivery', 'held deliveries')} {are} sent in order." if count else "Nothing is held."
-        )
+        if not count:
+            yield "Nothing is held. New events are sent as they come."
+            return
+        held = plural(count, "held delivery leaves", "held deliveries leave")
+        yield f"{held} in order, {webhook_health.leaving(webhook, count)}."
 
 
 class DisableDialog(Dialog):

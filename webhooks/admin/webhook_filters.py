@@ -21,9 +21,8 @@ from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
 from webhooks.outbound import filter_fields
 from webhooks.outbound.filter_fields import FilterField, Misfit
+from webhooks.rules import MOST_FILTERS
 from webhooks.wire.filter import OPERATORS, Condition, read
-
-MOST = 20
 
 _NUMBER = re.compile("[0-9]{1,4}")
 # Of the row for browsers without scripts, which is no row before something is chosen in it.
@@ -115,7 +114,7 @@ class FiltersWidget(forms.Widget):
             "follows_account": self.follows_account,
             "focus": self.focus,
             "focus_below": self.focus is not None and self.focus >= len(rows),
-            "full": len(rows) >= MOST,
+            "full": len(rows) >= MOST_FILTERS,
             "summary": self._summary(rows),
             "quick": [("lists", "By list"), ("campaigns", "By campaign")],
             "select_classes": " ".join(SELECT_CLASSES),
@@ -243,8 +242,8 @@ class FiltersField(forms.Field):
                 found.append(filter_fields.condition(self.widget.fields, row.field, row.op, row.values, row.before))
             except Misfit as misfit:
                 faults.append(str(misfit))
-        if len(found) > MOST:
-            faults.append(f"There may be at most {MOST} filters.")
+        if len(found) > MOST_FILTERS:
+            faults.append(f"There may be at most {MOST_FILTERS} filters.")
         if faults:
             raise ValidationError(faults)
         return [condition.as_json() for condition in found]

@@ -11,7 +11,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -31,18 +30,15 @@ from leads.admin.display import plural
 from leads.admin.rows import WAS, Cells, Column, RowsWidget
 from leads.models import Account, Office
 from leads.scope import Scope
-from webhooks import conf, dialects
+from webhooks import conf, dialects, rules
 from webhooks.admin.webhook_filters import FiltersField
 from webhooks.dialects import DIALECTS
-from webhooks.models import OPEN, Delivery, Webhook
-from webhooks.outbound import filter_fields, header, rotation
-from webhooks.outbound.address import Blocked, parse_url
+from webhooks.models import Webhook
+from webhooks.outbound import filter_fields, header
+from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
-from webhooks.outbound.deliver import door
 from webhooks.wire.dialect import Dialect, Setting
 
-# Deliveries per second that a webhook may be held to.
-FASTEST = 1_000
 UNENCRYPTED = "http sends data unencrypted."
 UNREADABLE = "What is stored cannot be decrypted: none of WEBHOOK_ENCRYPTION_KEYS fits. Bring the lost key back."
 
@@ -186,26 +182,15 @@ class HeadersField(forms.Field):
     @staticmethod
     def build(rows: list[Cells], stored: Mapping[str, str]) -> dict[str, str]:
         """The headers to store. ValidationError with every fault; none of them repeats a value."""
-        faults: list[str] = []
-        built: dict[str, str] = {}
+        built: list[tuple[str, str]] = []
         for row in rows:
-            name, value = row.get("name", "").strip(" "), row.get("value", "").strip(" \t")
+            value = row.get("value", "").strip(" \t")
             if value == MASK and row.get(WAS) in stored:
                 value = stored[row[WAS]]
-            if fault := header.name_fault(name):
-                faults.append(fault)
-            elif name.lower() in map(str.lower, built):
-                faults.append(f"{name} stands here twice.")
-            elif not value:
-                faults.append(f"{name} has no value. Enter one, or remove the row.")
-            elif fault := header.value_fault(name, value):
-                faults.append(fault)
-            built[name] = value
-        if len(built) > header.MOST:
-            faults.append(f"There may be at most {header.MOST} custom headers.")
-        if faults:
+            built.append((row.get("name", "").strip(" "), value))
+        if faults := header.faults(built):
             raise ValidationError(faults)
-        return built
+        return dict(built)
 
 
 class _WebhookForm(forms.ModelForm):
@@ -231,7 +216,9 @@ class _WebhookForm(forms.ModelForm):
         max_length=2000,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"}),
     )
-    description = forms.CharField(required=False, max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+    description = forms.CharField(
+        required=False, max_length=rules.LONGEST_DESCRIPTION, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
+    )
     offices = forms.ModelMultipleChoiceField(
         Office.objects.none(),
         required=False,
@@ -276,9 +263,9 @@ class _WebhookForm(forms.ModelForm):
         label="Deliveries per second at most",
         required=False,
         min_value=1,
-        max_value=FASTEST,
+        max_value=rules.FASTEST,
         widget=UnfoldAdminIntegerFieldWidget(),
-        help_text=f"1 to {FASTEST:,}. Empty: no limit. A delivery that waits for its turn uses up no try.",
+        help_text=f"1 to {rules.FASTEST:,}. Empty: no limit. A delivery that waits for its turn uses up no try.",
     )
     keep_order = forms.BooleanField(
         label="Keep order per record",
@@ -363,17 +350,12 @@ class _WebhookForm(forms.ModelForm):
             self.initial["headers"], field.disabled, field.help_text = [], True, UNREADABLE
 
     def clean_name(self) -> str:
-        return " ".join(self.cleaned_data["name"].split())
+        return rules.tidy_name(self.cleaned_data["name"])
 
     def clean_url(self) -> str:
-        """Refused here is what no try could do; the check that counts is made again at every try."""
         url: str = self.cleaned_data["url"]
         try:
-            target = parse_url(url)
-            policy = door().policy
-            policy.check_target(target)
-            if target.literal:
-                policy.check_addresses(target, (target.host,))
+            rules.check_url(url)
         except Blocked as refusal:
             raise ValidationError(capfirst(str(refusal)), code=str(refusal.kind)) from None
         return url
@@ -402,27 +384,23 @@ class _WebhookForm(forms.ModelForm):
             self._clean_secret(dialect)
         account_id = self._account_id()
         if dialect is not None and account_id is not None and "name" in cleaned:
-            self._check_name(dialect, account_id, cleaned["name"])
+            self.instance.account_id = account_id
+            if fault := rules.name_fault(self.instance, dialect, cleaned["name"]):
+                self.add_error("name", ValidationError(fault, code="unique"))
         if any(office.account_id != account_id for office in cleaned.get("offices", ())):
-            self.add_error("offices", "Choose offices of the webhook's own account.")
+            self.add_error("offices", rules.FOREIGN_OFFICE)
         if account_id is None and "account" not in self.errors:
             raise ValidationError("You belong to no account, so that this webhook would have none.")
         return cleaned
 
     def _clean_system(self, dialect: Dialect) -> None:
         webhook, cleaned = self.instance, self.cleaned_data
-        if webhook.pk is not None and dialect.name != self.initial["dialect"]:
-            waiting = Delivery.objects.filter(webhook=webhook, status__in=OPEN).count()
-            if waiting:
-                words = plural(waiting, "delivery waits", "deliveries wait")
-                former = DIALECTS[self.initial["dialect"]].label
-                self.add_error(
-                    "dialect", f"{words} in the format of {former}. Let them be sent, or cancel them, first."
-                )
+        if fault := rules.system_fault(webhook, self.initial["dialect"], dialect):
+            self.add_error("dialect", fault)
         chosen = cleaned.get(events_field(dialect), [])
         if not chosen and events_field(dialect) not in self.errors:
-            self.add_error(events_field(dialect), "Choose at least one event.")
-        webhook.events = [event for event in dialect.events if event in chosen]
+            self.add_error(events_field(dialect), rules.NO_EVENT)
+        webhook.events = rules.in_order(dialect, chosen)
         webhook.settings = {setting.name: self._value(dialect, setting) for setting in dialect.settings}
         if dialect.webhook_headers == "always":
             cleaned["send_webhook_headers"] = True
@@ -434,32 +412,15 @@ class _WebhookForm(forms.ModelForm):
         return self.cleaned_data.get(name, setting.default) if sent else setting.default
 
     def _clean_secret(self, dialect: Dialect) -> None:
-        """The new webhook's secret; none where its system can do without and nobody asked for one."""
         if self.instance.pk is not None:
             return
         typed, generate = self.cleaned_data.get("typed_secret", ""), self.cleaned_data.get("generate_secret", False)
-        if dialect.secret == "always":
-            typed, generate = "", True
-        if typed and generate:
-            self.add_error("typed_secret", "Type a secret, or have one generated, not both.")
-        elif typed and (fault := rotation.fault(dialect, typed)):
-            self.add_error("typed_secret", fault)
-        else:
-            self.instance.secret = dialect.new_secret() if generate else typed
-            self.secret_was_typed = bool(typed)
-
-    def _check_name(self, dialect: Dialect, account_id: int, name: str) -> None:
-        """Some systems tell the webhooks of an account apart by name (SL-A9): theirs is shared with no other one."""
-        if connection.in_atomic_block:
-            # Two at once could both find the name free: one after the other.
-            Account.objects.select_for_update(no_key=True).filter(pk=account_id).first()
-        others = Webhook.objects.filter(account_id=account_id).exclude(pk=self.instance.pk)
-        for other, system in others.values_list("name", "dialect"):
-            wanted = dialect.unique_name or (system in DIALECTS and DIALECTS[system].unique_name)
-            if wanted and other.strip().casefold() == name.casefold():
-                words = f"This account has a webhook named {other}. Choose another name."
-                self.add_error("name", ValidationError(words, code="unique"))
-                return
+        try:
+            self.instance.secret = rules.first_secret(dialect, typed, generate)
+        except ValueError as fault:
+            self.add_error("typed_secret", str(fault))
+            return
+        self.secret_was_typed = bool(typed) and self.instance.secret == typed
 
     def _account_id(self) -> int | None:
         if self.instance.pk is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from django.utils.text import capfirst
 
 from leads.admin.display import MISSING, ago, at, capped, duration, percent, span
 from webhooks import figures
-from webhooks.admin import reveal
+from webhooks.admin import issues, reveal, webhook_health
 from webhooks.admin.exchange import Received, Sent, received, sent
 from webhooks.models import Body, Delivery, State, Status, Webhook
 from webhooks.outbound import filter_fields, rotation
@@ -72,6 +73,9 @@ class TestResult:
 def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict[str, Any]:
     """Of the change page's template; `page` says that it is there."""
     may = admin.has_change_permission(request, webhook)
+    standing = figures.standings([webhook.pk])[webhook.pk]
+    # A page that fetches itself must not take the secret from the one that shows it.
+    reveals = may and request.headers.get("X-Requested-With") != "XMLHttpRequest"
     return {
         "page": True,
         "stored": webhook,
@@ -80,11 +84,16 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
         "buttons": list(_buttons(admin, webhook)) if may else [],
         "secret_buttons": list(_secret_buttons(admin, webhook)) if may else [],
         "test_url": reverse("admin:webhooks_webhook_test", args=[webhook.pk]) if may else "",
-        "health": health(webhook),
+        "badge": webhook_health.state(webhook, standing),
+        "condition": condition(request, webhook, standing),
+        "health": health(webhook, standing),
+        "issues": issues.of_webhook(webhook),
+        "all_issues": issues.address(webhook=webhook.pk, every=1),
+        "may_see_history": request.user.has_perm("webhooks.view_delivery"),
         "card": secret_card(webhook),
         "filters": filters(webhook),
         "preview_url": reverse("admin:webhooks_webhook_preview", args=[webhook.pk]) if may else "",
-        "fresh_secret": reveal.redeem(request, webhook) if may else "",
+        "fresh_secret": reveal.redeem(request, webhook) if reveals else "",
         "test": test_result(request, webhook),
     }
 
@@ -151,8 +160,34 @@ def linked(text: str, url: str) -> SafeString:
     return format_html('<a class="lc-link" href="{}">{}</a>', url, text)
 
 
-def health(webhook: Webhook) -> Health:
-    standing = figures.standings([webhook.pk])[webhook.pk]
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is not as usual, with links to the deliveries that it concerns: (text, address)."""
+
+    what: webhook_health.Condition
+    links: tuple[tuple[str, str], ...]
+
+
+def condition(request: HttpRequest, webhook: Webhook, standing: figures.Standing) -> Condition | None:
+    what = webhook_health.condition(webhook, standing)
+    if what is None:
+        return None
+    links = []
+    if request.user.has_perm("webhooks.view_delivery"):
+        if what.status:
+            links.append((f"View {_SHOWN[what.status]}", history(webhook, what.status)))
+        if webhook.state_reason:
+            notice = webhook.notices.exclude(delivery=None).order_by("-pk").first()
+            if notice is not None:
+                address = reverse("admin:webhooks_delivery_change", args=[notice.delivery_id])
+                links.insert(0, ("View answer", address))
+    return Condition(what, tuple(links))
+
+
+_SHOWN: Mapping[str, str] = {Status.HELD: "held", Status.QUEUED: "waiting", Status.FAILURE: "failures"}
+
+
+def health(webhook: Webhook, standing: figures.Standing) -> Health:
     rate = figures.rate(webhook.pk, timezone.now() - PERIOD)
     ended = rate.success + rate.failure
     return Health(
