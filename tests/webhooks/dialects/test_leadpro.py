@@ -119,6 +119,17 @@ def test_the_token_is_a_jws_of_the_exact_bytes() -> None:
     assert signature == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+@given(body=some.binary(max_size=200), secret=some.text(min_size=32, max_size=60))
+def test_the_token_is_that_of_pyjwt(body: bytes, secret: str) -> None:
+    assert authorization(body, secret, prefix="") == jwt.api_jws.encode(body, secret.encode(), algorithm="HS256")
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """Whoever knows it, and that is anybody, could write tokens that the receiver believes."""
+    with pytest.raises(jwt.InvalidKeyError):
+        leadpro.sign(BODY, ["-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n"], {}, True)
+
+
 def test_the_prefix_is_a_setting_and_may_be_empty() -> None:
     assert authorization(prefix="").count(".") == 2
     assert " " not in authorization(prefix="")
