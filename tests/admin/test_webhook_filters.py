@@ -11,8 +11,8 @@ from leads.models import Campaign, CustomField, LeadList
 from tests import factories
 from tests.admin.page import Page
 from tests.admin.webhook_form import errors, filled, new, rows, url
-from webhooks.admin.webhook_filters import MOST
 from webhooks.models import Delivery, Event, Webhook
+from webhooks.rules import MOST_FILTERS
 
 
 @pytest.fixture
@@ -171,9 +171,9 @@ def test_a_form_that_is_refused_keeps_its_rows_and_marks_the_one(manager, webhoo
 
 
 def test_there_are_at_most_so_many(manager, webhook):
-    too_many = [("score", "less", str(number)) for number in range(MOST + 1)]
-    assert f"at most {MOST} filters" in str(errors(change(manager, webhook, *too_many))["filters"])
-    assert change(manager, webhook, *too_many[:MOST]).status_code == 302
+    too_many = [("score", "less", str(number)) for number in range(MOST_FILTERS + 1)]
+    assert f"at most {MOST_FILTERS} filters" in str(errors(change(manager, webhook, *too_many))["filters"])
+    assert change(manager, webhook, *too_many[:MOST_FILTERS]).status_code == 302
 
 
 @pytest.mark.parametrize("name", ["filters.x.field", "filters.-1.field", "filters.1.2.field", "filters.99999.field"])

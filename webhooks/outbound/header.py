@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-MOST = 20
+MOST = 20  # of one webhook
 LONGEST_NAME = 100
 LONGEST_VALUE = 2000
 
@@ -30,6 +31,25 @@ def name_fault(name: str) -> str | None:
     if why := _reserved(name.lower()):
         return f"{name} cannot be set: {why}."
     return None
+
+
+def faults(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """All that is wrong with the custom headers of one webhook, (name, value) each; none of it repeats a value."""
+    found: list[str] = []
+    names: set[str] = set()
+    for name, value in headers:
+        if fault := name_fault(name):
+            found.append(fault)
+        elif name.lower() in names:
+            found.append(f"{name} stands here twice.")
+        elif not value:
+            found.append(f"{name} has no value. Enter one, or remove the header.")
+        elif fault := value_fault(name, value):
+            found.append(fault)
+        names.add(name.lower())
+    if len(names) > MOST:
+        found.append(f"There may be at most {MOST} custom headers.")
+    return found
 
 
 def is_reserved(name: str) -> bool:

@@ -1,0 +1,87 @@
+"""What a webhook must be, whoever sets it up: the rules that form and API share, in words for people.
+
+Those of header names and values stand in outbound/header.py, those of secrets in outbound/rotation.py, and those of
+filters in outbound/filter_fields.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db import connection
+
+from leads.models import Account
+from webhooks.dialects import DIALECTS
+from webhooks.models import OPEN, Delivery, Webhook
+from webhooks.outbound import rotation
+from webhooks.outbound.address import parse_url
+from webhooks.outbound.deliver import door
+from webhooks.wire.dialect import Dialect
+
+LONGEST_DESCRIPTION = 2000
+# Deliveries per second that a webhook may be held to.
+FASTEST = 1_000
+MOST_FILTERS = 20
+
+NO_EVENT = "Choose at least one event."
+FOREIGN_OFFICE = "Choose offices of the webhook's own account."
+
+
+def tidy_name(name: str) -> str:
+    """Without blanks around it, and one between two words."""
+    return " ".join(name.split())
+
+
+def check_url(url: str) -> None:
+    """Refuse what no try could do; the check that counts is made again at every try. Raises Blocked."""
+    target = parse_url(url)
+    policy = door().policy
+    policy.check_target(target)
+    if target.literal:
+        policy.check_addresses(target, (target.host,))
+
+
+def name_fault(webhook: Webhook, dialect: Dialect, name: str) -> str | None:
+    """Some systems tell the webhooks of an account apart by name (SL-A9): theirs is shared with no other one.
+
+    `webhook` has its account; stored already or not, the name and the system are still to be given to it.
+    """
+    if connection.in_atomic_block:
+        # Two at once could both find the name free: one after the other.
+        Account.objects.select_for_update(no_key=True).filter(pk=webhook.account_id).first()
+    others = Webhook.objects.filter(account_id=webhook.account_id).exclude(pk=webhook.pk)
+    for other, system in others.values_list("name", "dialect"):
+        wanted = dialect.unique_name or (system in DIALECTS and DIALECTS[system].unique_name)
+        if wanted and other.strip().casefold() == name.casefold():
+            return f"This account has a webhook named {other}. Choose another name."
+    return None
+
+
+def system_fault(webhook: Webhook, former: str, dialect: Dialect) -> str | None:
+    """Why a stored webhook cannot change from its former system to another one now."""
+    if webhook.pk is None or dialect.name == former:
+        return None
+    waiting = Delivery.objects.filter(webhook=webhook, status__in=OPEN).count()
+    if not waiting:
+        return None
+    words = "1 delivery waits" if waiting == 1 else f"{waiting:,} deliveries wait"
+    return f"{words} in the format of {DIALECTS[former].label}. Let them be sent, or cancel them, first."
+
+
+def in_order(dialect: Dialect, chosen: Collection[str]) -> list[str]:
+    """The chosen events as they are stored."""
+    return [event for event in dialect.events if event in chosen]
+
+
+def first_secret(dialect: Dialect, typed: str, generate: bool) -> str:
+    """A new webhook's secret: ours or the typed one, and none where its system can do without and nobody asked for one.
+
+    ValueError with a sentence about what was typed.
+    """
+    if dialect.secret == "always":
+        return dialect.new_secret()
+    if typed and generate:
+        raise ValueError("Type a secret, or have one generated, not both.")
+    if typed and (fault := rotation.fault(dialect, typed)):
+        raise ValueError(fault)
+    return dialect.new_secret() if generate else typed
