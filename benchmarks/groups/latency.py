@@ -1,7 +1,8 @@
-"""latency.idle.embedded.*: ms from a save's commit to the last byte of the request at the receiver, all being idle.
+"""latency.*: ms from a save's commit to the last byte of the request at the receiver.
 
-The real `manage.py worker` on SQLite with django-q2's ORM broker; saver and receiver are processes of their own. Pauses
-are random, so that saves meet every phase of the broker's poll, and long enough for the last save's task to have ended.
+The real `manage.py worker`; savers and receiver are processes of their own. idle.embedded: SQLite and django-q2's ORM
+broker; idle.redis: PostgreSQL and Redis. Pauses are random, so that saves meet every phase of the broker's poll, and
+long enough for the last save's task to have ended. 200.postgresql: 200 saves a second, with the ORM broker.
 """
 
 from __future__ import annotations
@@ -12,28 +13,45 @@ from collections.abc import Iterator
 from statistics import quantiles
 
 from benchmarks.figure import Figure
-from benchmarks.installation import Install
+from benchmarks.installation import Install, Installation
 from benchmarks.process import Process
 from benchmarks.size import Size
 
-P50, P99 = FIGURES = ("latency.idle.embedded.p50", "latency.idle.embedded.p99")
+SUSTAINED = "latency.200.postgresql.p95"
+# Savers on a slow machine may fall behind: then p95 is that of another load.
+PACE = "latency.200.postgresql.rate"
+IDLE = ("redis", "embedded")
+FIGURES = (*(f"latency.idle.{kind}.{at}" for kind in IDLE for at in ("p50", "p99")), SUSTAINED, PACE)
 # A deliver task waits 0.4 s for what comes meanwhile: within that, the worker would not be idle.
 PAUSE = (0.6, 1.2)
 WARM_UP = 3
+PER_SECOND = 200
+LEADS = 100
 
 
 def measure(install: Install, size: Size) -> Iterator[Figure]:
-    here = install()
+    installations = {"redis": install("postgresql", redis=True), "embedded": install()}
+    for kind in IDLE:
+        found = _idle(installations[kind], size.samples)
+        yield Figure(f"latency.idle.{kind}.p50", _percentile(found, 50), "ms")
+        yield Figure(f"latency.idle.{kind}.p99", _percentile(found, 99), "ms")
+    found, rate = _sustained(install("postgresql"), size.sustained)
+    yield Figure(SUSTAINED, _percentile(found, 95), "ms")
+    yield Figure(PACE, rate, "events/s")
+
+
+def _percentile(found: list[float], which: int) -> float:
+    # The hundredth part of few samples is a guess: the inclusive method stays within what was seen.
+    return quantiles(found, n=100, method="inclusive")[which - 1]
+
+
+def _idle(here: Installation, samples: int) -> list[float]:
     with here.process("sink") as sink, here.process("saver") as saver:
         saver.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", number=1)
         saver.ask("save_clocked")
         with here.worker():
             sink.hear(60)  # what was saved before: the worker is up
-            found = [_save(saver, sink) for _ in range(WARM_UP + size.samples)][WARM_UP:]
-    # The hundredth part of few samples is a guess: the inclusive method stays within what was seen.
-    percentiles = quantiles(found, n=100, method="inclusive")
-    yield Figure(P50, percentiles[49], "ms")
-    yield Figure(P99, percentiles[98], "ms")
+            return [_save(saver, sink) for _ in range(WARM_UP + samples)][WARM_UP:]
 
 
 def _save(saver: Process, sink: Process) -> float:
@@ -43,3 +61,23 @@ def _save(saver: Process, sink: Process) -> float:
     if not record.endswith(f";version={version}"):
         raise RuntimeError(f"version {version} was saved, {record} was received")
     return float(received - committed) / 1_000_000
+
+
+def _sustained(here: Installation, seconds: float) -> tuple[list[float], float]:
+    """What each save took, and how many there were per second."""
+    with here.process("sink") as sink, here.process("stream") as saver, here.worker():
+        saver.ask("prepare", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", leads=LEADS)
+        _stream(saver, sink, LEADS)  # the worker is up, and its connections are open
+        return _stream(saver, sink, round(seconds * PER_SECOND))
+
+
+def _stream(saver: Process, sink: Process, times: int) -> tuple[list[float], float]:
+    saver.tell("save", times=times, per_second=PER_SECOND)
+    received: dict[str, int] = {}
+    while len(received) < times:
+        record, now = sink.hear(60)
+        received.setdefault(record, now)
+    saved = saver.hear(60)
+    first, last = saved[0][1], saved[-1][1]
+    rate = (times - 1) / ((last - first) / 1_000_000_000)
+    return [(received[record] - committed) / 1_000_000 for record, committed in saved], rate
