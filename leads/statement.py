@@ -14,32 +14,57 @@ from typing import Any
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
+FEW = 4
+
 
 def run(
     statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True
 ) -> list[tuple[Any, ...]]:
-    """Run a statement, written for Django's cursor, and return its rows, if any; raises what Django's cursor raises.
+    """Run a statement, written for Django's cursor, and return its rows; raises what Django's cursor raises.
 
     prepare: only for texts of which there are few. None is prepared where DATABASE_URL has DISABLE_SERVER_SIDE_CURSORS,
     as behind a pooler that hands out connections by transaction.
     """
+    rows: list[tuple[Any, ...]] = _execute(statement, parameters, using, prepare).fetchall()
+    return rows
+
+
+def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True) -> int:
+    """The same for a statement that returns no rows: how many it wrote."""
+    number: int = _execute(statement, parameters, using, prepare).rowcount
+    return number
+
+
+def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Insert rows: a few, as a save has them, by one statement."""
+    into, marks = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({', '.join(['%s'] * len(columns))})"
+    if len(rows) > FEW:
+        _execute(into + marks, rows, using, prepare=True, many=True)
+    elif rows:
+        count(into + ", ".join([marks] * len(rows)), [value for row in rows for value in row], using)
+
+
+def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: bool, many: bool = False) -> Any:
+    """A cursor that has run it; many: for each of a list of parameters."""
     connection = connections[using]
     if not connection.in_atomic_block or connection.execute_wrappers or connection.queries_logged:
         # Django's own may find the connection lost here and open another, or somebody wants to see statements pass.
-        with connection.cursor() as django:
-            django.execute(statement, parameters)
-            return django.fetchall() if django.description else []
+        django = connection.cursor()
+        (django.executemany if many else django.execute)(statement, parameters)
+        return django
     connection.validate_no_broken_transaction()
     raw: Any = connection.connection
     with connection.wrap_database_errors:
         if connection.vendor == "sqlite":
-            found: list[tuple[Any, ...]] = raw.execute(_marked(statement), parameters).fetchall()
-            return found
+            return (raw.executemany if many else raw.execute)(_marked(statement), parameters)
         if raw.prepare_threshold is None and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             raw.prepare_threshold = maxsize  # by itself nothing is prepared, only what asks for it
-        with psycopg.Cursor(raw) as cursor:
-            cursor.execute(statement, parameters, prepare=prepare)
-            return cursor.fetchall() if cursor.description else []
+        cursor = psycopg.Cursor(raw)
+        if many:
+            cursor.executemany(statement, parameters)  # type: ignore[arg-type]
+        else:
+            cursor.execute(statement, parameters, prepare=prepare)  # type: ignore[arg-type]
+        return cursor
 
 
 @lru_cache(maxsize=1024)

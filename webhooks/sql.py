@@ -13,7 +13,13 @@ from typing import Any
 from django.db import connection, models
 
 # Column types by the name that `rows` takes.
-_POSTGRESQL = {"integer": "bigint", "text": "text", "real": "double precision", "boolean": "boolean"}
+_POSTGRESQL = {
+    "integer": "bigint",
+    "integers": "bigint[]",
+    "text": "text",
+    "real": "double precision",
+    "boolean": "boolean",
+}
 
 
 def is_postgresql() -> bool:
@@ -53,12 +59,20 @@ def as_instant(column: str) -> str:
 
 
 def rows(columns: Mapping[str, str], alias: str = "row") -> str:
-    """A FROM item that yields the objects of one JSON array; columns: {name: integer, text, real or boolean}."""
+    """A FROM item that yields the objects of one JSON array.
+
+    columns: {name: integer, integers (an array of them), text, real or boolean}.
+    """
     if is_postgresql():
         typed = ", ".join(f"{name} {_POSTGRESQL[type_]}" for name, type_ in columns.items())
         return f"json_to_recordset(%s::json) AS {alias}({typed})"
     picked = ", ".join(f"value ->> '$.{name}' AS {name}" for name in columns)
     return f"(SELECT {picked} FROM json_each(%s)) AS {alias}"
+
+
+def each(array: str, alias: str) -> str:
+    """A FROM item that yields the members of a column of integers, under the name `value`."""
+    return f"unnest({array}) AS {alias}(value)" if is_postgresql() else f"json_each({array}) AS {alias}"
 
 
 def boolean(value: bool) -> str:

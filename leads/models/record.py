@@ -121,14 +121,12 @@ class Record(models.Model):
             and not (plain and type(now := getattr(self, attname)) is type(was := stored[attname]) and now == was)
         ]
 
-    def _do_update(
-        self, base_qs: Any, using: str, pk_val: Any, values: Sequence[Any], update_fields: Any, forced_update: Any
-    ) -> bool:
-        """The UPDATE of a save: for Django it takes longer to write it than to run it."""
+    def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
+        """The UPDATE of a save, as Django 5.2 asks for it: for Django it takes longer to write it than to run it."""
+        update_fields, _ = rest
         written = tuple(field for field, _, _ in values)
         if not update_fields or any(hasattr(value, "resolve_expression") for _, _, value in values):
-            done: bool = super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update)  # type: ignore[misc]
-            return done
+            return super()._do_update(base_qs, using, pk_val, values, *rest)
         update, converters = _update(type(self), using, written)
         parameters = [field.get_db_prep_save(value, connections[using]) for field, _, value in values]
         found = statement.run(update, [*parameters, pk_val], using)
@@ -255,7 +253,7 @@ def _select(model: type[Record], using: str, count: int) -> tuple[str, Sequence[
     compiler = query.values(*columns, **model.names()).query.get_compiler(using)
     sql, parameters = compiler.as_sql()
     assert list(parameters)[-count:] == list(range(count)), "the keys stand last"
-    columns = [alias for _, _, alias in compiler.select]
+    columns = [str(alias) for _, _, alias in compiler.select]
     converters = _converters(using, columns, [column for column, _, _ in compiler.select])
     return sql, list(parameters)[:-count], columns, converters
 
@@ -272,9 +270,9 @@ def _lock(model: type[Record], using: str, count: int) -> str:
 def _update(model: type[Record], using: str, fields: tuple[Any, ...]) -> tuple[str, Converters]:
     """The statement that writes these columns of one row and returns them as they have become."""
     quote = connections[using].ops.quote_name
-    columns = [quote(field.column) for field in fields]
+    columns = [quote(str(field.column)) for field in fields]
     marked = ", ".join(f"{column} = %s" for column in columns)
-    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
     update = f"UPDATE {table} SET {marked} WHERE {key} = %s RETURNING {', '.join(columns)}"
     read = [field.get_col(model._meta.db_table) for field in fields]
     return update, _converters(using, [field.attname for field in fields], read)

@@ -5,68 +5,82 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.db import connection
+
+from leads import statement
 from leads.signals import Fact
-from webhooks import sql
 from webhooks.models import Event
+from webhooks.outbound.parcel import Captured
+from webhooks.wire import event as wire
 from webhooks.wire.identifier import ulid
 
+_COLUMNS = (
+    "uid",
+    "account_id",
+    "type",
+    "record",
+    "record_id",
+    "label",
+    "email",
+    "version",
+    "occurred_at",
+    "snapshot",
+    "changes",
+    "context",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "hops",
+)
 
-def capture(facts: Sequence[Fact]) -> list[Event]:
-    """Store one Event per fact. What is returned has a uid, but no key of its own yet."""
-    events = [_event(fact) for fact in facts]
-    sql.insert(Event, _COLUMNS, [_row(event) for event in events])
-    return events
-
-
-_COLUMNS = {
-    "uid": "text",
-    "account_id": "integer",
-    "type": "text",
-    "record": "text",
-    "record_id": "integer",
-    "label": "text",
-    "email": "text",
-    "version": "integer",
-    "occurred_at": "instant",
-    "snapshot": "text",
-    "changes": "text",
-    "context": "text",
-    "actor_kind": "text",
-    "actor_id": "integer",
-    "actor_name": "text",
-    "hops": "integer",
-}
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _row(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in _COLUMNS} | {"occurred_at": sql.instant(event.occurred_at)}
+def capture(facts: Sequence[Fact]) -> list[Captured]:
+    """Store one Event per fact."""
+    uids = [ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10)) for _ in facts]
+    statement.insert(Event._meta.db_table, _COLUMNS, list(_rows(uids, facts)))
+    return [Captured(uid, fact.account_id, _frozen(fact)) for uid, fact in zip(uids, facts, strict=True)]
 
 
-def _event(fact: Fact) -> Event:
-    event = Event(
-        uid=ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10)),
-        account_id=fact.account_id,
+def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]:
+    told: Fact | None = None
+    for uid, fact in zip(uids, facts, strict=True):
+        if told is None or fact.snapshot is not told.snapshot:  # the facts of one record share it, and its changes
+            told, snapshot, changes = fact, _json(fact.snapshot), _json(fact.changes)
+        yield (
+            uid,
+            fact.account_id,
+            fact.type,
+            fact.record,
+            fact.record_id,
+            fact.label[:255],
+            fact.snapshot.get("email") or "",
+            fact.version,
+            connection.ops.adapt_datetimefield_value(fact.occurred_at),
+            snapshot,
+            changes,
+            _json(fact.context),
+            fact.actor.kind,
+            fact.actor.id,
+            fact.actor.name[:255],
+            0,
+        )
+
+
+def _frozen(fact: Fact) -> wire.Event:
+    """What the dialects read, as Event.frozen tells it of what was stored."""
+    return wire.Event(
         type=fact.type,
+        occurred_at=fact.occurred_at,
         record=fact.record,
         record_id=fact.record_id,
-        label=fact.label[:255],
-        email=fact.snapshot.get("email") or "",
         version=fact.version,
-        occurred_at=fact.occurred_at,
-        snapshot=_json(fact.snapshot),
-        changes=_json(fact.changes),
-        context=_json(fact.context),
-        actor_kind=fact.actor.kind,
-        actor_id=fact.actor.id,
-        actor_name=fact.actor.name[:255],
+        data=fact.snapshot,
+        changes=fact.changes,
+        actor={"kind": fact.actor.kind, "id": fact.actor.id, "name": fact.actor.name},
+        context=fact.context,
     )
-    # The next step reads it at once: it need not be parsed again.
-    event.frozen = event.as_wire(fact.snapshot, fact.changes, fact.context)
-    return event
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any
 
+from leads import statement
 from webhooks import sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
+from webhooks.outbound.parcel import Captured
 from webhooks.wire import filter as contents
 from webhooks.wire.event import Event as Frozen
 
@@ -38,37 +42,39 @@ class Listener:
         )
 
 
-def fan_out(events: Sequence[Event], lane: Lane = Lane.LIVE) -> int:
+# Account -> dialect -> name of an event -> who listens to it, in the order of their keys.
+Listening = Mapping[int, Mapping[str, Mapping[str, Sequence[Listener]]]]
+
+
+def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
     """Add the deliveries of these events; returns how many were added, held ones included."""
-    listeners = _listeners({event.account_id for event in events})
-    matches = [
-        {"uid": event.uid, "webhook_id": listener.id, "sent_as": name}
-        for event in events
-        for listener, name in _matches(event, listeners.get(event.account_id, ()))
-    ]
+    asked = sql.encode({"id": pk} for pk in {event.account_id for event in events})
+    listening = _listening(tuple(statement.run(_select(), [asked])))
+    matches = [match for event in events for match in _matches(event, listening.get(event.account_id, {}))]
     if not matches:
         return 0
     # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled or deleted
     # meanwhile gets none, and whoever pauses or resumes it sees every row that was stored under its old state.
-    return len(sql.run(_insert(), int(lane), sql.encode(matches)))
+    return statement.count(_insert(), [int(lane), sql.encode(matches)])
 
 
-def _listeners(account_ids: Iterable[int]) -> dict[int, list[Listener]]:
-    """The webhooks of these accounts that are not disabled, by account."""
+# What is asked at every save is usually answered as before, and need not be read again.
+@lru_cache(maxsize=64)
+def _listening(rows: tuple[tuple[Any, ...], ...]) -> Listening:
     found: dict[int, Listener | None] = {}
-    by_account: dict[int, list[Listener]] = {}
-    asked = sql.encode({"id": pk} for pk in account_ids)
-    for pk, account_id, dialect, names, stored, office_id in sql.run(_select(), asked):
-        if pk not in found:
-            found[pk] = listener = _listener(pk, dialect, names, stored)
-            if listener is not None:
-                by_account.setdefault(account_id, []).append(listener)
-        listener = found[pk]
+    listening: dict[int, dict[str, dict[str, list[Listener]]]] = {}
+    for pk, account_id, dialect, names, stored, office_id in rows:
+        listener = found[pk] if pk in found else _listener(pk, dialect, names, stored)
+        if listener is not None and pk not in found:
+            for name in listener.events:
+                listening.setdefault(account_id, {}).setdefault(dialect, {}).setdefault(name, []).append(listener)
         if listener is not None and office_id is not None:
             listener.office_ids.add(office_id)
-    return by_account
+        found[pk] = listener
+    return listening
 
 
+@cache
 def _select() -> str:
     """Every save asks this: as a queryset, Django would take longer to write it than the database to answer."""
     return f"""
@@ -90,34 +96,34 @@ def _listener(pk: int, dialect: str, names: str, stored: str) -> Listener | None
         return None
 
 
-def _matches(event: Event, listeners: Iterable[Listener]) -> Iterator[tuple[Listener, str]]:
-    heard_as: dict[str, str | None] = {}
-    for listener in listeners:
-        if listener.dialect not in heard_as:
-            # A system that this release no longer speaks hears nothing; it must not keep anybody from saving a lead.
-            dialect = DIALECTS.get(listener.dialect)
-            heard_as[listener.dialect] = dialect.hears(event.frozen) if dialect else None
-        name = heard_as[listener.dialect]
-        if name is not None and listener.hears(name, event.frozen):
-            yield listener, name
+def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[Listener]]]) -> Iterator[dict[str, Any]]:
+    for dialect, by_name in listening.items():
+        # A system that this release no longer speaks hears nothing; it must not keep anybody from saving a lead.
+        name = DIALECTS[dialect].hears(event.frozen) if dialect in DIALECTS else None
+        if name is None:
+            continue
+        webhooks = [listener.id for listener in by_name.get(name, ()) if listener.hears(name, event.frozen)]
+        if webhooks:
+            yield {"uid": event.uid, "sent_as": name, "webhooks": webhooks}
 
 
+@cache
 def _insert() -> str:
-    matched = sql.rows({"uid": "text", "webhook_id": "integer", "sent_as": "text"}, alias="matched")
+    heard = sql.rows({"uid": "text", "sent_as": "text", "webhooks": "integers"}, alias="heard")
     return f"""
         INSERT INTO {Delivery._meta.db_table} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
             order_key, status, due_at, fence, tries, lost, error
         )
-        SELECT event.id, event.account_id, webhook.id, webhook.name, webhook.dialect, matched.sent_as,
+        SELECT event.id, event.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
             'msg_' || event.uid || '_' || webhook.id, {sql.boolean(False)}, %s, {sql.now()},
             CASE WHEN webhook.keep_order THEN event.record || '/' || event.record_id END,
             CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
             0, 0, 0, ''
-        FROM {matched}
-        JOIN {Event._meta.db_table} event ON event.uid = matched.uid
-        JOIN {Webhook._meta.db_table} webhook ON webhook.id = matched.webhook_id
-        WHERE webhook.state <> '{State.DISABLED}'
+        FROM {heard}
+        CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}
+        CROSS JOIN {Event._meta.db_table} event
+        CROSS JOIN {Webhook._meta.db_table} webhook
+        WHERE event.uid = heard.uid AND webhook.id = chosen.value AND webhook.state <> '{State.DISABLED}'
         ORDER BY event.id, webhook.id {sql.lock_keep("webhook")}
-        RETURNING id
     """

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """An event that was stored just now: from capture."""
+
+    uid: str
+    account_id: int
+    frozen: Event
 
 
 @dataclass(frozen=True, slots=True)
