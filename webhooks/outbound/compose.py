@@ -6,19 +6,21 @@ The timestamp and the signatures are fresh on every try.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
-from webhooks import conf
+from webhooks import conf, sql
 from webhooks.models import Body, Event, State, Status, Webhook
 from webhooks.outbound import header
 from webhooks.outbound.parcel import Claimed, Parcel, Refused
 from webhooks.wire import signature
-from webhooks.wire.exchange import Request
+from webhooks.wire.event import Event as Frozen
+from webhooks.wire.exchange import Headers, Request
 
 LARGEST_BODY = 1 << 20
 MASK = "••••••"
@@ -29,14 +31,9 @@ logger = logging.getLogger(__name__)
 def compose(claims: Sequence[Claimed]) -> tuple[list[Parcel], list[Refused]]:
     """Requests for what can be sent, and the reason for what cannot; one delivery's fault stays its own."""
     webhooks = Webhook.objects.in_bulk({claimed.webhook_id for claimed in claims if claimed.webhook_id})
-    bodies = {
-        pk: bytes(content)
-        for pk, content in Body.objects.filter(pk__in={claimed.body_of for claimed in claims}).values_list(
-            "pk", "content"
-        )
-    }
-    events = Event.objects.in_bulk({claimed.event_id for claimed in claims})
+    sources = _Sources(claims)
     now = timezone.now()
+    papers: dict[int, _Letterhead] = {}
     parcels: list[Parcel] = []
     refused: list[Refused] = []
     for claimed in claims:
@@ -47,7 +44,10 @@ def compose(claims: Sequence[Claimed]) -> tuple[list[Parcel], list[Refused]]:
             refused.append(Refused(claimed, Status.HELD, ""))
         else:
             try:
-                parcels.append(_parcel(claimed, webhook, events[claimed.event_id], bodies.get(claimed.body_of), now))
+                paper = papers.get(webhook.pk)
+                if paper is None:
+                    paper = papers[webhook.pk] = _Letterhead(webhook, now)
+                parcels.append(_parcel(claimed, paper, sources))
             except Exception as error:
                 logger.exception("delivery %s cannot be composed", claimed.id)
                 refused.append(Refused(claimed, Status.FAILURE, f"cannot be written as {claimed.dialect}: {error}"))
@@ -60,48 +60,157 @@ def store(parcels: Iterable[Parcel]) -> None:
     Body.objects.bulk_create((Body(pk=pk, content=content) for pk, content in fresh.items()), ignore_conflicts=True)
 
 
-def _parcel(claimed: Claimed, webhook: Webhook, event: Event, body: bytes | None, now: datetime) -> Parcel:
-    request, shown = write(webhook, event, claimed.sent_as, claimed.message_id, now, body)
-    return Parcel(claimed, request, shown, webhook.deadline, fresh=body is None)
-
-
 def write(
-    webhook: Webhook, event: Event, heard_as: str, message_id: str, now: datetime, body: bytes | None = None
+    webhook: Webhook, event: Event, heard_as: str, message_id: str, now: datetime
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
-    """The signed request of an event, with the body that was stored for it if there is one; see build. ValueError."""
-    content = webhook.wire.render(event.frozen, heard_as, _settings(webhook)) if body is None else body
-    if len(content) > LARGEST_BODY:
-        raise ValueError(f"the body has {len(content)} bytes, at most {LARGEST_BODY} are sent")
-    record = f"{event.record}/{event.record_id};version={event.version}"
-    extra = (("webhook-record", record), ("webhook-hops", str(event.hops)))
-    return build(webhook, content, message_id, now, extra)
+    """The signed request of an event that has no stored body yet; see build. ValueError."""
+    paper = _Letterhead(webhook, now)
+    record = _record(event.record, event.record_id, event.version, event.hops)
+    return paper.request(paper.render(event.frozen, heard_as), message_id, record)
 
 
 def build(
-    webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: tuple[tuple[str, str], ...] = ()
+    webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: Headers = ()
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
     """The signed request, and its headers as history keeps them: values that are secrets are masked."""
-    dialect, secrets, settings = webhook.wire, webhook.secrets(now), _settings(webhook)
-    headers = [("Content-Type", dialect.content_type), ("User-Agent", conf.USER_AGENT)]
-    if webhook.send_webhook_headers or dialect.webhook_headers == "always":
-        timestamp = int(now.timestamp())
-        headers += [("webhook-id", message_id), ("webhook-timestamp", str(timestamp)), *extra]
-        if secrets:
-            headers.append(("webhook-signature", signature.sign_standard(message_id, timestamp, body, secrets)))
-    headers += dialect.sign(body, secrets, settings, webhook.url.lower().startswith("https:"))
-    ours = {name.lower() for name, _ in headers}
-    headers += [
-        (name, value)
-        for name, value in webhook.custom_headers.items()
-        if name.lower() not in ours and not header.is_reserved(name)
-    ]
-    shown = ours.difference(name.lower() for name in dialect.secret_headers)
-    return (
-        Request(settings.get("method", dialect.method), webhook.url, tuple(headers), body),
-        tuple((name, value if name.lower() in shown else MASK) for name, value in headers),
+    return _Letterhead(webhook, now).request(body, message_id, extra)
+
+
+def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
+    body = sources.bodies.get(claimed.body_of)
+    if body is None:
+        event = sources.event(claimed.event_id)
+        content = paper.render(event, claimed.sent_as)
+        record = _record(event.record, event.record_id, event.version, event.hops)
+    else:
+        content, record = body, sources.records[claimed.event_id]
+    request, shown = paper.request(content, claimed.message_id, record)
+    return Parcel(claimed, request, shown, paper.deadline, fresh=body is None)
+
+
+def _record(record: str, record_id: int, version: int, hops: int) -> Headers:
+    """Which state of which record a request tells, and how many webhooks led to it."""
+    return ("webhook-record", f"{record}/{record_id};version={version}"), ("webhook-hops", str(hops))
+
+
+class _Sources:
+    """What a batch of requests is written from: bodies that were stored, and the events of those that were not.
+
+    Statements of our own: Django would take longer to write these, and to make rows into objects, than the database to
+    answer.
+    """
+
+    def __init__(self, claims: Sequence[Claimed]) -> None:
+        stored = sql.run(_chosen(Body, "delivery_id", ["content"]), _ids(claimed.body_of for claimed in claims))
+        self.bodies = {pk: bytes(content) for pk, content in stored}
+        written = {claimed.event_id for claimed in claims if claimed.body_of in self.bodies}
+        unwritten = {claimed.event_id for claimed in claims if claimed.body_of not in self.bodies}
+        records = sql.run(_chosen(Event, "id", _RECORD), _ids(written)) if written else ()
+        self.records = {pk: _record(*values) for pk, *values in records}
+        events = sql.run(_chosen(Event, "id", _EVENT), _ids(unwritten)) if unwritten else ()
+        self._events = {pk: values for pk, *values in events}
+        self._latest: tuple[int, Frozen] | None = None
+
+    def event(self, event_id: int) -> Frozen:
+        """Parsed when it is asked for, and only the latest is kept: a batch of long threads would fill the memory."""
+        if self._latest is None or self._latest[0] != event_id:
+            self._latest = event_id, _frozen(*self._events[event_id])
+        return self._latest[1]
+
+
+_RECORD = ("record", "record_id", "version", "hops")
+_EVENT = (*_RECORD, "type", "occurred_at", "snapshot", "changes", "context", "actor_kind", "actor_id", "actor_name")
+
+
+def _chosen(model: type[Body] | type[Event], key: str, columns: Iterable[str]) -> str:
+    asked = sql.rows({"id": "integer"})
+    return f"SELECT {key}, {', '.join(columns)} FROM {model._meta.db_table} WHERE {key} IN (SELECT id FROM {asked})"
+
+
+def _ids(keys: Iterable[int]) -> str:
+    return sql.encode({"id": pk} for pk in keys)
+
+
+def _frozen(
+    record: str,
+    record_id: int,
+    version: int,
+    hops: int,
+    type_: str,
+    occurred_at: datetime | str,
+    snapshot: str,
+    changes: str,
+    context: str,
+    *actor: Any,
+) -> Frozen:
+    return Frozen(
+        type=type_,
+        # SQLite has no type for it.
+        occurred_at=datetime.fromisoformat(occurred_at).replace(tzinfo=UTC)
+        if isinstance(occurred_at, str)
+        else occurred_at,
+        record=record,
+        record_id=record_id,
+        version=version,
+        data=json.loads(snapshot),
+        changes=json.loads(changes),
+        actor=dict(zip(("kind", "id", "name"), actor, strict=True)),
+        hops=hops,
+        context=json.loads(context),
     )
 
 
-def _settings(webhook: Webhook) -> dict[str, Any]:
-    """The dialect's settings as this webhook has them; a new setting is at its default."""
-    return {setting.name: webhook.setting(setting.name) for setting in webhook.wire.settings}
+class _Letterhead:
+    """What all requests of a webhook have in common, worked out once for a batch.
+
+    Raises ValueError when a secret cannot be decrypted.
+    """
+
+    def __init__(self, webhook: Webhook, now: datetime) -> None:
+        dialect = webhook.wire
+        self.dialect = dialect
+        self.url = webhook.url
+        self.https = webhook.url.lower().startswith("https:")
+        self.deadline = webhook.deadline
+        self.secrets = webhook.secrets(now)
+        # A new setting is at its default.
+        self.settings = {setting.name: webhook.setting(setting.name) for setting in dialect.settings}
+        self.method = self.settings.get("method", dialect.method)
+        self.custom_headers = webhook.custom_headers
+        self.timestamp = int(now.timestamp())
+        self._with_metadata = webhook.send_webhook_headers or dialect.webhook_headers == "always"
+        self._secret_headers = {name.lower() for name in dialect.secret_headers}
+        self._first = (("Content-Type", dialect.content_type), ("User-Agent", conf.USER_AGENT))
+        self._last: dict[tuple[str, ...], tuple[Headers, Headers]] = {}
+
+    def render(self, event: Frozen, heard_as: str) -> bytes:
+        return self.dialect.render(event, heard_as, self.settings)
+
+    def request(self, body: bytes, message_id: str, extra: Headers) -> tuple[Request, Headers]:
+        if len(body) > LARGEST_BODY:
+            raise ValueError(f"the body has {len(body)} bytes, at most {LARGEST_BODY} are sent")
+        headers = [*self._first]
+        if self._with_metadata:
+            headers += ("webhook-id", message_id), ("webhook-timestamp", str(self.timestamp)), *extra
+            if self.secrets:
+                signed = signature.sign_standard(message_id, self.timestamp, body, self.secrets)
+                headers.append(("webhook-signature", signed))
+        headers += self.dialect.sign(body, self.secrets, self.settings, self.https)
+        custom, masked = self._custom([name for name, _ in headers])
+        shown = headers
+        if self._secret_headers:
+            shown = [(name, MASK if name.lower() in self._secret_headers else value) for name, value in headers]
+        return Request(self.method, self.url, (*headers, *custom), body), (*shown, *masked)
+
+    def _custom(self, names: Iterable[str]) -> tuple[Headers, Headers]:
+        """The webhook's own headers, beside those of these names, and the same as history keeps them."""
+        ours = tuple(names)
+        if ours not in self._last:
+            taken = {name.lower() for name in ours}
+            custom = tuple(
+                (name, value)
+                for name, value in self.custom_headers.items()
+                if name.lower() not in taken and not header.is_reserved(name)
+            )
+            self._last[ours] = custom, tuple((name, MASK) for name, _ in custom)
+        return self._last[ours]
