@@ -13,10 +13,11 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from leads.admin.display import absolute
 from tests import factories
 from tests.admin import deliveries
 from tests.admin.page import Page
-from webhooks.models import Attempt, Delivery, Outcome, Status
+from webhooks.models import Attempt, Delivery, Health, Outcome, Status
 from webhooks.outbound import switch
 
 
@@ -138,6 +139,27 @@ def test_odd_numbers_find_nothing(crm, sign_in):
     client = sign_in(crm.manager)
     for odd in ("x", "１", "9" * 40, "1%00"):
         assert client.get(f"/admin/webhooks/delivery/{odd}/change/").status_code == 404, odd
+
+
+def test_what_it_waits_for_beside_its_own_time(show, crm, webhook, delivery):
+    def says(delivery):
+        alert = re.search(r'<div class="lc-alert[^"]* lc-standing".*?</p>', show(delivery).content.decode(), re.S)
+        return " ".join(re.sub("<[^>]+>", "", alert[0]).split())
+
+    Delivery.objects.filter(pk=delivery.pk).update(order_key="lead/1")
+    later = deliveries.made(crm.leeds, webhook)
+    assert says(later) == "In Queue: due now."
+    Delivery.objects.filter(pk=later.pk).update(order_key="lead/1")
+    assert says(later) == "In Queue: due now. Order is kept: an older delivery of the same record goes first."
+    assert says(delivery) == "In Queue: due now."
+    until = timezone.now() + timedelta(seconds=40)
+    Health.objects.create(webhook=webhook, failures=9, closed_until=until)
+    assert says(later) == f"In Queue: due now. Nothing is sent to LeadPro production before {absolute(until)}."
+    switch.pause_by_policy(webhook.pk, "The receiver answered 410 Gone: it wants nothing more.", delivery.pk)
+    assert says(later) == (
+        "Held, because LeadPro production is paused. The receiver answered 410 Gone: it wants nothing more. "
+        "It is sent when you resume the webhook."
+    )
 
 
 def test_how_it_stands(show, crm, webhook, delivery):

@@ -17,6 +17,7 @@ from django.utils.http import urlencode
 
 from leads.admin.base import is_key, scope_of
 from webhooks.admin import history
+from webhooks.admin.words import upper_first
 from webhooks.models import Cause, Issue, Webhook
 from webhooks.wire.exchange import FailureKind
 
@@ -52,6 +53,10 @@ class Line:
     def state(self) -> tuple[str, str]:
         """Of its badge."""
         return ("failure", "Open") if self.issue.closed_at is None else ("cancelled", "Closed")
+
+    @property
+    def detail(self) -> str:
+        return upper_first(self.issue.detail)
 
 
 @dataclass(frozen=True, slots=True)

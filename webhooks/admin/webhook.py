@@ -139,9 +139,9 @@ class WebhookAdmin(Admin):
     @display(description="State")
     def shown_state(self, webhook: Any) -> SafeString:
         return format_html(
-            '<span class="lc-lines">{}{}</span>',
+            '<span class="lc-lines lc-standing-lines">{}{}</span>',
             badge(*webhook_health.state(webhook, webhook.standing)),
-            webhook_health.since(webhook, webhook.standing),
+            webhook_health.reason(webhook, webhook.standing),
         )
 
     @display(description="Last try")

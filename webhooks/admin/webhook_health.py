@@ -14,36 +14,48 @@ from leads.admin.display import ago, capped, plural, relative, span
 from webhooks import conf, figures
 from webhooks.models import Delivery, Health, State, Status, Webhook
 
+# Of an enabled webhook whose tries all fail; its name among the TONES of badges.
+FAILING = "failing"
 PAUSED_BY_POLICY = "Paused by leadcrm"
 PAUSED_BY_STAFF = "Paused by staff"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is not as usual. tone: of an alert; strong: what; rest: why, and what happens next; status: of what it has
-    done to deliveries, for a link to them, '' for none."""
+    """What is not as usual. tone: of an alert; strong: what; rest: why, and what happens next; status: of the
+    deliveries that it concerns."""
 
     tone: str
     strong: SafeString | str
     rest: SafeString
-    status: str = ""
+    status: str
 
 
 def state(webhook: Webhook, standing: figures.Standing) -> tuple[str, str]:
     """(state, word) of its badge: an enabled webhook whose tries all fail is Failing."""
     if webhook.state == State.ENABLED and standing.failing:
-        return "failing", "Failing"
+        return FAILING, "Failing"
     return webhook.state, State(webhook.state).label
 
 
-def since(webhook: Webhook, standing: figures.Standing) -> SafeString | str:
+def since(webhook: Webhook, standing: figures.Standing) -> datetime:
+    """Since when it is in the state that its badge says."""
+    health = standing.health
+    if webhook.state == State.ENABLED and standing.failing and health is not None and health.failing_since is not None:
+        return health.failing_since
+    return webhook.state_since
+
+
+def reason(webhook: Webhook, standing: figures.Standing) -> SafeString | str:
     """Since when it is paused or failing, and why, for a list; '' where neither is so."""
-    if webhook.state == State.PAUSED:
-        when, why = webhook.state_since, webhook.state_reason or PAUSED_BY_STAFF
-    elif webhook.state == State.ENABLED and standing.failing and standing.health and standing.health.failing_since:
-        when, why = standing.health.failing_since, f"{plural(standing.health.failures, 'try', 'tries')} in a row failed"
+    shown, _ = state(webhook, standing)
+    if shown == State.PAUSED:
+        why = webhook.state_reason or PAUSED_BY_STAFF
+    elif shown == FAILING and standing.health is not None:
+        why = f"{plural(standing.health.failures, 'try', 'tries')} in a row failed"
     else:
         return ""
+    when = since(webhook, standing)
     return format_html('<span class="lc-second lc-clip" title="{0}">{1} · {0}</span>', why, ago(when))
 
 

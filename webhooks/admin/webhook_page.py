@@ -85,6 +85,7 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
         "secret_buttons": list(_secret_buttons(admin, webhook)) if may else [],
         "test_url": reverse("admin:webhooks_webhook_test", args=[webhook.pk]) if may else "",
         "badge": webhook_health.state(webhook, standing),
+        "since": webhook_health.since(webhook, standing),
         "condition": condition(request, webhook, standing),
         "health": health(webhook, standing),
         "issues": issues.of_webhook(webhook),
@@ -174,7 +175,9 @@ def condition(request: HttpRequest, webhook: Webhook, standing: figures.Standing
         return None
     links = []
     if request.user.has_perm("webhooks.view_delivery"):
-        if what.status:
+        if what.tone == "failure":
+            links.append(("View causes", issues.address(webhook=webhook.pk)))
+        else:
             links.append((f"View {_SHOWN[what.status]}", history(webhook, what.status)))
         if webhook.state_reason:
             notice = webhook.notices.exclude(delivery=None).order_by("-pk").first()

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from leads.admin.display import MISSING, ago, badge, clip, duration, plural
+from leads.admin.display import MISSING, ago, at, badge, clip, duration, plural
 from webhooks import conf
 from webhooks.dialects import DIALECTS
-from webhooks.models import Attempt, Delivery, Outcome, State, Status, Webhook
+from webhooks.models import OPEN, Attempt, Delivery, Health, Outcome, State, Status, Webhook
 from webhooks.wire.exchange import FailureKind
 
 NOT_SENT: SafeString = mark_safe('<span class="lc-subtle lc-small">Not sent yet</span>')
@@ -114,7 +114,9 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
             return _failure(delivery, attempts)
         case Status.HELD if webhook is not None and webhook.state == State.PAUSED:
             return Standing(
-                "held", f"Held, because {webhook.name} is paused.", "It is sent when you resume the webhook."
+                "held",
+                f"Held, because {webhook.name} is paused.",
+                f"{webhook.state_reason} It is sent when you resume the webhook.".strip(),
             )
         case Status.HELD:
             return Standing("held", "Held.", "The webhook was resumed: it is sent in a moment.")
@@ -130,7 +132,23 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
         strong = format_html("In Queue: it is sent {}.", ago(delivery.due_at))
     else:
         strong = "In Queue: due now."
-    return Standing("info", strong, _unsettled(last))
+    return Standing("info", strong, _joined(_held_up(delivery, webhook), _unsettled(last)))
+
+
+def _held_up(delivery: Delivery, webhook: Webhook | None) -> SafeString | str:
+    """What it waits for beside its own time: its webhook's receiver, or an older delivery of the same record."""
+    health = Health.objects.filter(webhook=webhook, closed_until__gt=timezone.now()).first() if webhook else None
+    if health is not None:
+        return format_html("Nothing is sent to {} before {}.", delivery.webhook_name, at(health.closed_until))
+    if delivery.order_key is not None:
+        same = Delivery.objects.filter(webhook=webhook, order_key=delivery.order_key, pk__lt=delivery.pk)
+        if same.filter(status__in=OPEN).exists():
+            return "Order is kept: an older delivery of the same record goes first."
+    return ""
+
+
+def _joined(*sentences: SafeString | str) -> SafeString:
+    return format_html_join(" ", "{}", ((sentence,) for sentence in sentences if sentence))
 
 
 def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:

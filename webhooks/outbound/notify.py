@@ -103,8 +103,7 @@ def _is_address(text: str) -> bool:
 
 def _subject(notice: Notice) -> str:
     """Without line breaks, whatever the webhook's name holds: they would begin headers of their own."""
-    paused = notice.webhook is not None and notice.webhook.state == State.PAUSED
-    return _line(f"{notice.webhook_name}{' is paused' if paused else ''}: {notice.text}")
+    return _line(f"{notice.webhook_name} was paused: {notice.text}")
 
 
 def _body(notice: Notice) -> str:
@@ -142,7 +141,7 @@ def _delivery_lines(delivery: Delivery) -> list[str]:
 
 def _state_lines(webhook: Webhook) -> list[str]:
     if webhook.state != State.PAUSED:
-        return [f"The webhook is {State(webhook.state).label.lower()} now:"]
+        return [f"The webhook is {State(webhook.state).label.lower()} by now:"]
     held = Delivery.objects.filter(webhook=webhook, status=Status.HELD).order_by().values("pk")[: MOST_COUNTED + 1]
     count = held.count()
     number = f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"

@@ -69,7 +69,7 @@ def test_the_mail_says_what_happened_and_why_and_where_to_go(mailed: MailServer)
     (mail,) = mailed.mails
     assert mail.recipients == (manager.email,)
     assert mail.message["Bcc"] is None
-    assert mail.message["Subject"] == f"Port: Bcc: all@example.com is paused: {GONE}"
+    assert mail.message["Subject"] == f"Port: Bcc: all@example.com was paused: {GONE}"
     assert mail.message["From"] == "leadcrm@localhost"
     assert mail.message.get_content_type() == "text/plain"
     lines = mail.text.splitlines()
@@ -215,5 +215,5 @@ def test_the_sweep_knows_the_job(mailed: MailServer) -> None:
     # What it tells of may be gone by then.
     switch.delete(webhook.pk)
     notify.mail(notice.pk)
-    assert mailed.mails[0].message["Subject"] == f"LeadPro production: {GONE}"
+    assert mailed.mails[0].message["Subject"] == f"LeadPro production was paused: {GONE}"
     assert "The webhook was deleted meanwhile." in mailed.mails[0].text
