@@ -155,7 +155,7 @@ def _summary(faults: Sequence[Fault]) -> str:
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def shown(name: str) -> str:
+def shown(name: str, longest: int = 100) -> str:
     """A name from outside as errors repeat it: printable, and no longer than it takes to be recognised."""
     name = _UNPRINTABLE.sub("\ufffd", name)
-    return name if len(name) <= 100 else f"{name[:99]}…"
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -27,6 +27,7 @@ class Scope(models.TextChoices):
     SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns, custom fields and forms"
     SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, custom fields and forms"
     USERS_READ = "users:read", "Read the people that leads can be given to"
+    WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks"
 
 
 _SETUP = ("pipeline", "tag", "leadlist", "campaign", "customfield", "form")
@@ -41,6 +42,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.SETUP_READ: tuple(f"leads.view_{model}" for model in _SETUP),
     Scope.SETUP_WRITE: tuple(f"leads.{verb}_{model}" for model in _SETUP for verb in ("add", "change", "delete")),
     Scope.USERS_READ: ("leads.view_user",),
+    Scope.WEBHOOKS_ADMIN: tuple(f"webhooks.{verb}_webhook" for verb in ("view", "add", "change", "delete")),
 }
 
 

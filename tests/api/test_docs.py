@@ -17,12 +17,14 @@ from leads.models.message import GENERATION
 from leads.validation import MOST_LABELS
 from tests.api.conftest import KeyClient, World
 from tests.api.test_matrix import ENDPOINTS, PATHS
+from webhooks.dialects import DIALECTS
+from webhooks.wire.filter import OPERATORS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 
 
 def test_scopes_filters_codes_and_limits():
-    for word in [*Scope, *FILTERS, *dict(KINDS), *GENERATION]:
+    for word in [*Scope, *FILTERS, *dict(KINDS), *GENERATION, *DIALECTS, *OPERATORS]:
         assert f"`{word}`" in TEXT
     for status, (code, _) in STATUSES.items():
         assert f"| {status} | `{code}` |" in TEXT
@@ -67,4 +69,4 @@ def test_examples(manager: KeyClient, world: World):
         if response.status_code == 201:
             ids[path.split("/")[-1][:-1].upper()] = response.json()["id"]
     assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", "LEAD", "MESSAGE", "PIPELINE", "TAG"}
-    assert {"LEAD", "MESSAGE", "PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD", "FORM"} == set(ids)
+    assert {"LEAD", "MESSAGE", "PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD", "FORM", "WEBHOOK"} == set(ids)

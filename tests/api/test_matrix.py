@@ -6,10 +6,12 @@ import pytest
 from django.utils import timezone
 
 from leads import roles
-from leads.api.urls import urlpatterns
+from leads.api.urls import urlpatterns as leads_urls
 from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Message, Office, Tag, User
 from leads.models.apikey import Scope
+from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
+from webhooks.api.urls import urlpatterns as webhooks_urls
 
 OK, CREATED, GONE, UNKNOWN, FORBIDDEN, MISSING = 200, 201, 204, 401, 403, 404
 
@@ -53,7 +55,14 @@ ENDPOINTS = {
     },
     ("users", "GET"): Scope.USERS_READ,
     ("user", "GET"): Scope.USERS_READ,
+    **dict.fromkeys(
+        (("webhooks", "GET"), ("webhooks", "POST"), ("webhook", "GET"), ("webhook", "PATCH"), ("webhook", "DELETE")),
+        Scope.WEBHOOKS_ADMIN,
+    ),
 }
+# Any key may ask: tests of its own.
+OPEN_TO_ALL = {"sending_addresses"}
+ADDRESSES = [pattern for pattern in (*leads_urls, *webhooks_urls) if pattern.name not in OPEN_TO_ALL]
 EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 
 # What each principal gets, by endpoint: within their reach, and beyond it.
@@ -71,6 +80,7 @@ STAFF = MAY_ALL | dict.fromkeys(
         ("custom_field", "GET"),
         ("users", "GET"),
         ("user", "GET"),
+        *(endpoint for endpoint, scope in ENDPOINTS.items() if scope == Scope.WEBHOOKS_ADMIN),
     ],
     FORBIDDEN,
 )
@@ -92,7 +102,7 @@ PATHS = {
     "message": "leads/{lead}/messages/{message}",
     **{
         name: path
-        for many, one in {"offices": "office", **SET_UP, "users": "user"}.items()
+        for many, one in {"offices": "office", **SET_UP, "users": "user", "webhooks": "webhook"}.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "custom_fields": "custom-fields",
@@ -107,6 +117,7 @@ BODIES = {
     "pipelines": NAMED | {"stages": [{"name": "New", "code": "NEW"}]},
     "custom_fields": {"key": "size", "label": "Size"},
     "custom_field": {"label": "Size"},
+    "webhooks": NAMED | {"system": "leadpro", "url": "https://hooks.example.com/in"},
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
 }
 
@@ -126,11 +137,12 @@ def ids(lead: Lead, office: Office) -> Ids:
         "campaign": Campaign.objects.get(account=account, name="Spring").pk,
         "custom_field": CustomField.objects.get(account=account, key="budget").pk,
         "form": Form.objects.create(account=account, name="Hello", title="Hello", fields=FIELDS).pk,
+        "webhook": factories.webhook(account=account).pk,
         "user": member(f"colleague of {account}", account, roles.STAFF).pk,
     }
 
 
-NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user"), 10**9)
+NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user", "webhook"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
@@ -145,13 +157,13 @@ def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
 def test_the_matrix_lists_every_method_of_every_address():
     served = {
         (pattern.name, method.upper())
-        for pattern in urlpatterns
+        for pattern in ADDRESSES
         for method in ("get", "post", "put", "patch", "delete", "options", "trace")
         if hasattr(pattern.callback.view_class, method) and method in pattern.callback.view_class.http_method_names
     }
     assert served == set(ENDPOINTS)
     assert all(set(row) == served for row in MAY.values())
-    for pattern in urlpatterns:
+    for pattern in ADDRESSES:
         needs = pattern.callback.view_class.needs
         assert {(pattern.name, method): need.scope for method, need in needs.items()} == {
             endpoint: scope for endpoint, scope in ENDPOINTS.items() if endpoint[0] == pattern.name
@@ -225,7 +237,7 @@ def test_lists_hold_what_the_key_reaches(world: World):
         return {row["id"] for row in world.client(who).get(f"/api/v1/{noun}").json()["data"]}
 
     near, far = ids(world.lead_a, world.a), ids(world.strange_lead, world.strange)
-    for many, one in SET_UP.items():
+    for many, one in {**SET_UP, "webhooks": "webhook"}.items():
         for who in ("manager", "auditor", "superuser"):
             assert near[one] in seen(who, PATHS[many]) and far[one] not in seen(who, PATHS[many])
     people = {near["user"], *(world.client(who).key.user_id for who in ("manager", "staff a", "auditor"))}

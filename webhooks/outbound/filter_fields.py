@@ -215,12 +215,15 @@ def condition(
     return Condition(key, op, value)
 
 
-def check(fields: Mapping[str, FilterField], stored: Condition) -> None:
-    """Misfit where a stored condition asks for what is gone since: its field, or a choice of it."""
+def check(fields: Mapping[str, FilterField], stored: Condition) -> Condition:
+    """The condition with its values as they are stored, whatever form they were sent in.
+
+    Misfit where it asks for what is not there, or gone since: its field, or a choice of it.
+    """
     value = stored.value if isinstance(stored.value, tuple) else (stored.value,)
     texts = [as_text(each) for each in value if each is not None]
     typed = [quoted(text) for text in texts] if stored.op == "one_of" else texts
-    condition(fields, stored.field, stored.op, typed, as_text(stored.before))
+    return condition(fields, stored.field, stored.op, typed, as_text(stored.before))
 
 
 def _several(field: FilterField, given: Sequence[str]) -> tuple[Scalar, ...]:
