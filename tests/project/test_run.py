@@ -182,3 +182,21 @@ def test_the_env_file_is_fresh_private_and_written_once(tmp_path: Path):
     text = one.read_text()
     write_env_file(one)
     assert one.read_text() == text
+
+
+@pytest.mark.process
+def test_mail_is_printed_on_its_console(launcher: Launcher, receiver: Receiver):
+    receiver.always(Answer(410))
+    launcher.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
+    launcher.start()
+    launcher.shell(
+        "from tests import factories\n"
+        "from leads.models import Membership, User\n"
+        "account = Membership.objects.get(user__username='manager').account\n"
+        f"factories.webhook('{receiver.url}', name='Gone', account=account)\n"
+        "factories.lead(account=account)"
+    )
+    wait_until(lambda: "You get this mail because" in launcher.output(), 20, "the mail is printed")
+    assert "Subject: Gone was paused: The receiver answered 410 Gone" in launcher.output()
+    os.killpg(launcher.process.pid, signal.SIGINT)
+    assert launcher.wait_for_the_end(10) == 0
