@@ -747,6 +747,7 @@ def outcome(world: Engine, answer: Answer) -> tuple[str, int | None]:
     world.receiver.always(answer)
     pk = world.created(SALE)["id"]
     world.patched(pk, {"lead_status": "Conversation"})
+    world.rested()
     world.deliver()
     delivery = Delivery.objects.latest("id")
     assert delivery.tries == 1
@@ -758,13 +759,17 @@ def transient(world: Engine) -> None:
     """5xx, 429 and failures of the network are tried again; every other answer is final (LE-A1)."""
     for code in (500, 502, 503, 504, 599, 429):
         assert outcome(world, Answer(code)) == (Status.QUEUED, code)
-    for code in (301, 400, 401, 403, 404, 408, 410, 422):
+    for code in (301, 400, 401, 403, 404, 408, 422):
         assert outcome(world, Answer(code)) == (Status.FAILURE, code)
     assert outcome(world, Answer(raw=b"")) == (Status.QUEUED, None)
     assert world.change_errors(timeout="1") == {}
     assert outcome(world, Answer(silent=True)) == (Status.QUEUED, None)
+    url = world.webhook.url
     assert world.change_errors(url=f"http://127.0.0.1:{free_port()}/hook") == {}
     assert outcome(world, Answer()) == (Status.QUEUED, None)
+    # Last, as it pauses the webhook.
+    assert world.change_errors(url=url) == {}
+    assert outcome(world, Answer(410)) == (Status.FAILURE, 410)
 
 
 @row(180)

@@ -168,7 +168,7 @@ def test_pause_holds_and_resume_sends(sign_in):
     expect(newest(page, "Zoë Ashdown")).to_contain_text("Held")
     page.goto(webhook)
     act(page, "Resume…")
-    expect(page.locator("#modal-content")).to_contain_text("1 held delivery is sent in order.")
+    expect(page.locator("#modal-content")).to_contain_text("1 held delivery leaves in order")
     confirm(page, "Resume webhook")
     expect(page.locator(".lc-head")).to_contain_text("Enabled")
     page.goto(HISTORY)

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from webhooks import queue
-from webhooks.models import UNSENT, Delivery, Status
+from webhooks.models import UNSENT, Delivery, Health, Status
 
 
 def cancel(deliveries: QuerySet[Delivery]) -> int:
@@ -18,8 +18,13 @@ def cancel(deliveries: QuerySet[Delivery]) -> int:
 
 
 def try_now(deliveries: QuerySet[Delivery]) -> int:
-    """Make those of them that are queued due; returns how many. What is held stays held."""
-    hurried = deliveries.filter(status=Status.QUEUED).update(due_at=Now())
+    """Make those of them that are queued due; returns how many. What is held stays held.
+
+    A receiver that is being left alone after failures is asked once more at once.
+    """
+    queued = deliveries.filter(status=Status.QUEUED)
+    Health.objects.filter(closed_until__gt=Now(), webhook__in=queued.values("webhook")).update(closed_until=Now())
+    hurried = queued.update(due_at=Now())
     if hurried:
         queue.nudge()
     return hurried
