@@ -14,6 +14,7 @@ from django_q.signing import SignedPackage
 
 from tests.program import Program, lives, wait_until
 from tests.receiver import Answer, Receiver
+from webhooks import queue
 from webhooks.worker import keeper, pool
 from webhooks.worker.board import Board, new
 
@@ -350,6 +351,10 @@ class TestTap:
 
         def __init__(self, *answers: Any) -> None:
             self.answers = list(answers)
+            self.acknowledged: list[Any] = []
+
+        def acknowledge(self, receipt: Any) -> None:
+            self.acknowledged.append(receipt)
 
         def dequeue(self) -> Any:
             answer = self.answers.pop(0)
@@ -369,7 +374,23 @@ class TestTap:
             ((receipt, package),) = tap.dequeue() or [(1, "")]
             assert receipt is None, "nobody acknowledges it to the broker"
             assert SignedPackage.loads(package)["func"] == "webhooks.tasks.deliver"
-            assert tap.dequeue() is None
+            assert not tap.dequeue()
+
+    def test_nudges_do_not_pile_up_behind_one_that_nobody_has_begun(self) -> None:
+        nudge = pool._deliver_task()
+        job = SignedPackage.dumps({"func": queue.RUN_JOB})
+        tap = self.tap(new(), *[[(number, nudge)] for number in range(4)], [(4, job)], [(5, nudge)], [(6, nudge)])
+        unbegun = 0
+        tap.unbegun = lambda: unbegun
+        taken = []
+        for _ in range(7):
+            tasks = tap.dequeue() or []
+            taken += [receipt for receipt, _ in tasks]
+            unbegun += len(tasks)
+            if taken == [0] and 2 in tap._broker.acknowledged:
+                unbegun = 0
+        assert taken == [0, 3, 4, 5], "and a nudge behind a job is handed on"
+        assert tap._broker.acknowledged == [1, 2, 6], "those that are dropped do not come again"
 
     def test_takes_turns_with_the_broker(self) -> None:
         board = new()

@@ -11,8 +11,10 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+from django.core.signing import BadSignature
 from django.db import close_old_connections, connections
 from django.utils import timezone
 from django_q import humanhash
@@ -50,7 +52,9 @@ def run(board: Board, keeper: int) -> None:
     pre_execute.connect(lambda **_: board.begin(), weak=False)
     post_execute_in_worker.connect(lambda task, **_: board.end(settled=_settled(task)), weak=False)
     post_execute.connect(lambda **_: board.acknowledge(), weak=False)
-    sentinel = _Sentinel(_Stop(board), threading.Event(), uuid.uuid4(), broker=_Tap(get_broker(), board), start=False)
+    tap = _Tap(get_broker(), board)
+    sentinel = _Sentinel(_Stop(board), threading.Event(), uuid.uuid4(), broker=tap, start=False)
+    tap.unbegun = sentinel.task_queue.qsize
     kin.ignore_signals()  # its constructor took two of them back
     sentinel.start()
 
@@ -82,6 +86,9 @@ class _Tap:
 
     It takes the same way as any other (pusher, queue, worker, monitor) but needs no broker: retries leave while Redis
     is down, SQLite sees no write for it, and it cannot pile up.
+
+    Nor can nudges: under load ten come in a second and a deliver task lasts twenty. One that comes while the task
+    handed on last is a deliver task that nobody has begun is dropped, as that one will see what it was to tell of.
     """
 
     def __init__(self, broker: Broker, board: Board) -> None:
@@ -89,6 +96,9 @@ class _Tap:
         self._board = board
         self._tapped = False
         self._failing = False
+        self._delivers_last = False
+        # How many tasks that were handed on no worker has begun.
+        self.unbegun: Callable[[], int] = lambda: 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)
@@ -97,13 +107,13 @@ class _Tap:
         # By turns, so that neither source starves the other.
         if self._board.wanted and not self._tapped:
             self._tapped, self._board.wanted = True, False
-            return [(None, _deliver_task())]
+            return self._needed([(None, _deliver_task())])
         self._tapped = False
         try:
             if isinstance(self._broker, ORM) and not _any_queued(self._broker):
                 time.sleep(Conf.POLL)
                 return None
-            tasks: list[tuple[Any, str]] | None = self._broker.dequeue()
+            tasks = self._needed(self._broker.dequeue() or [])
         except Exception:
             # Let through, it would end the pusher and stop the pool for ten seconds each time.
             if not self._failing:
@@ -116,6 +126,24 @@ class _Tap:
             log.warning("the broker of the queue answers again")
         self._failing = False
         return tasks
+
+    def _needed(self, tasks: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
+        needed = []
+        for receipt, package in tasks:
+            delivers = _delivers(package)
+            if not (delivers and self._delivers_last and self.unbegun()):
+                self._delivers_last = delivers
+                needed.append((receipt, package))
+            elif receipt is not None:
+                self._broker.acknowledge(receipt)
+        return needed
+
+
+def _delivers(package: str) -> bool:
+    try:
+        return bool(SignedPackage.loads(package)["func"] == queue.DELIVER)
+    except (TypeError, BadSignature):
+        return False  # the pusher says what is wrong with it
 
 
 def _any_queued(broker: ORM) -> bool:
