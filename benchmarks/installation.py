@@ -28,7 +28,7 @@ Database = Literal["sqlite", "postgresql"]
 
 class Installation:
     def __init__(self, folder: Path, database_url: str, **changes: str) -> None:
-        self.program = Program(folder, database_url, **PRODUCTION, **changes)
+        self.program = Program(folder, database_url, **(PRODUCTION | changes))
 
     @property
     def database_url(self) -> str:

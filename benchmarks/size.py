@@ -21,6 +21,8 @@ class Size:
     samples: int
     # For how many seconds 200 leads are saved in each: a deliver task claims for 20 s, then another one goes on.
     sustained: float
+    # For how many seconds a worker's memory, and then its rest, is watched.
+    watch: float
     # Rows of Webhook History, how often each of its pages is asked for, and how often Next is followed to page50.
     rows: int
     visits: int
@@ -36,6 +38,7 @@ FULL = Size(
     bodies=1_000,
     samples=200,
     sustained=60.0,
+    watch=40.0,
     rows=1_000_000,
     visits=7,
 )
@@ -48,6 +51,7 @@ QUICK = Size(
     bodies=500,
     samples=50,
     sustained=25.0,
+    watch=20.0,
     rows=100_000,
     visits=5,
 )
@@ -61,6 +65,7 @@ SMOKE = Size(
     bodies=2,
     samples=2,
     sustained=0.5,
+    watch=1.0,
     rows=4_000,
     visits=1,
     turns=2,

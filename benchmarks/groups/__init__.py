@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import deliver, history, latency, render, save
+from benchmarks.groups import deliver, history, latency, render, save, worker
 
 GROUPS: Mapping[str, ModuleType] = {
     "render": render,
     "deliver": deliver,
     "save": save,
     "latency": latency,
+    "worker": worker,
     "history": history,
 }
