@@ -104,26 +104,32 @@ def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[List
             continue
         webhooks = [listener.id for listener in by_name.get(name, ()) if listener.hears(name, event.frozen)]
         if webhooks:
-            yield {"uid": event.uid, "sent_as": name, "webhooks": webhooks}
+            yield {
+                "uid": event.uid,
+                "account_id": event.account_id,
+                "record": f"{event.frozen.record}/{event.frozen.record_id}",
+                "sent_as": name,
+                "webhooks": webhooks,
+            }
 
 
 @cache
 def _insert() -> str:
-    heard = sql.rows({"uid": "text", "sent_as": "text", "webhooks": "integers"}, alias="heard")
+    heard = {"uid": "text", "account_id": "integer", "record": "text", "sent_as": "text", "webhooks": "integers"}
+    # The event's key is looked up for each row: for a join PostgreSQL would read a small table of events to its end.
     return f"""
         INSERT INTO {Delivery._meta.db_table} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
             order_key, status, due_at, fence, tries, lost, error
         )
-        SELECT event.id, event.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
-            'msg_' || event.uid || '_' || webhook.id, {sql.boolean(False)}, %s, {sql.now()},
-            CASE WHEN webhook.keep_order THEN event.record || '/' || event.record_id END,
+        SELECT (SELECT event.id FROM {Event._meta.db_table} event WHERE event.uid = heard.uid), heard.account_id,
+            webhook.id, webhook.name, webhook.dialect, heard.sent_as, 'msg_' || heard.uid || '_' || webhook.id,
+            {sql.boolean(False)}, %s, {sql.now()}, CASE WHEN webhook.keep_order THEN heard.record END,
             CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
             0, 0, 0, ''
-        FROM {heard}
+        FROM {sql.rows(heard, alias="heard")}
         CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}
-        CROSS JOIN {Event._meta.db_table} event
         CROSS JOIN {Webhook._meta.db_table} webhook
-        WHERE event.uid = heard.uid AND webhook.id = chosen.value AND webhook.state <> '{State.DISABLED}'
-        ORDER BY event.id, webhook.id {sql.lock_keep("webhook")}
+        WHERE webhook.id = chosen.value AND webhook.state <> '{State.DISABLED}'
+        ORDER BY 1, webhook.id {sql.lock_keep("webhook")}
     """
