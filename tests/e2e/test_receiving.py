@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from textwrap import indent
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,8 @@ PACKAGES = ("standardwebhooks@1.1.1", "express@5.1.0")
 
 PAGE = (ROOT / "docs" / "receiving.md").read_text()
 PROGRAMS = {name: code for code, name in re.findall(r"```\w+\n((?:<\?php )?(?:#|//) (\S+): .*?)```", PAGE, re.DOTALL)}
+# Lines of a receiver, rather than a whole one.
+(NEWEST,) = re.findall(r"```python\n(record, .*?)```", PAGE, re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def run() -> set[int | None]:
 
 def test_every_program_of_the_page_is_run():
     assert set(PROGRAMS) == set(RECEIVERS)
-    assert len(re.findall(r"^```\w", PAGE, re.MULTILINE)) == len(RECEIVERS)
+    assert len(re.findall(r"^```\w", PAGE, re.MULTILINE)) == len([*RECEIVERS, NEWEST])
 
 
 def test_the_page_tells_each_systems_own_tries_and_limit():
@@ -343,6 +346,30 @@ def test_an_older_delivery_does_not_overwrite_a_newer_one(start: Start, tmp_path
     assert run() == {204}
     assert receiver.said(3)[2:] == ["lead.deleted Zoë Ashdown kept"]
     assert newest() == [(f"lead/{pk}", 3, None)]
+
+
+def test_three_lines_drop_what_is_stale_in_any_format(start: Start, monkeypatch):
+    taken = "        event = json.loads(body)\n"
+    whole = PROGRAMS["leadhub.py"]
+    assert taken in whole and len(NEWEST.splitlines()) == 3
+    program = whole.replace(taken, indent(NEWEST, " " * 8) + "        event = leads[record]\n")
+    monkeypatch.setitem(PROGRAMS, "leadhub.py", program.replace("class Hook", "newest, leads = {}, {}\n\n\nclass Hook"))
+    secret = secret_of("leadhub.py")
+    receiver = start("leadhub.py", secret)
+    webhook_to(receiver, "leadhub.py", secret, events=["lead.created", "lead.updated"])
+    lead = new_lead()
+    Delivery.objects.all().delete()
+    lead.set("last_name", "Bell")
+    lead.save()
+    lead.set("last_name", "Carr")
+    lead.save()
+    first, later = Delivery.objects.order_by("pk").values_list("pk", flat=True)
+    Delivery.objects.filter(pk=first).update(due_at=timezone.now() + timedelta(hours=1))
+    deliver.run(stop=lambda: None, linger=0.0)
+    assert run() == {204}
+    assert Delivery.objects.get(pk=first).transmitted_at > Delivery.objects.get(pk=later).transmitted_at
+    # What it knows of the lead: the older delivery came, and changed nothing.
+    assert receiver.said(2) == ["lead.updated Carr", "lead.updated Carr"]
 
 
 def test_what_was_answered_is_worked_off_after_a_restart(start: Start, tmp_path: Path):
