@@ -25,7 +25,7 @@ from webhooks.outbound.senders import Senders
 from webhooks.outbound.shares import Share, clip, share_out
 from webhooks.outbound.turns import Turn, look
 from webhooks.outbound.windows import Windows
-from webhooks.wire.exchange import Failure
+from webhooks.wire.policy import is_strained
 
 # Claim again when fewer than this wait for a sender.
 LOW_WATER = conf.CLAIM_BATCH // 2
@@ -79,6 +79,8 @@ class Conductor:
         # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
         self.door = door()
         self.windows = windows()
+        # An earlier task may have ended before it could say so.
+        self.windows.rested()
         self.senders = Senders(lambda request, deadline: self.door.send(request, deadline=deadline), self.windows)
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
@@ -158,8 +160,7 @@ class Conductor:
             results, unsent = self.senders.collect(within=TICK)
             self.senders.adjust()
             self.unsettled += results
-            silent = {result.parcel.claimed.webhook_id for result in results if isinstance(result.exchange, Failure)}
-            unsent += self._recall(silent)
+            unsent += self._recall(_strained(results))
             self._give_back([parcel.claimed for parcel in unsent])
             if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
                 return
@@ -176,6 +177,7 @@ class Conductor:
             learned = settle.settle(results, self.fine)
             settle.refuse(refused)
             compose.store(parcels)
+            shares = [share for share in shares if share.webhook_id not in learned.stopped]
             reserved = health.reserve({share.webhook_id for share in shares} & set(limited))
             claims = claim.claim(clip(shares, reserved))
             if reserved:
@@ -187,10 +189,12 @@ class Conductor:
         self.unsettled, self.composed, self.refused = [], [], []
         self.settled += len(results)
         self.fine = self.fine - learned.stopped | learned.fine
-        self.senders.submit(parcels, self.lease_ends)
+        self.senders.submit((one for one in parcels if one.claimed.webhook_id not in learned.stopped), self.lease_ends)
+        stopped = [parcel for parcel in parcels if parcel.claimed.webhook_id in learned.stopped]
+        self._give_back([parcel.claimed for parcel in stopped + self._recall(learned.stopped)])
+        self.windows.rested(_strained(results))
         if claims:
             self.lease_ends = leased + conf.LEASE_SECONDS
-        self._give_back([parcel.claimed for parcel in self._recall(learned.stopped)])
         return claims
 
     def _renew(self) -> None:
@@ -210,7 +214,7 @@ class Conductor:
             [parcel.claimed for parcel in self._recall(webhooks - set(open_ones.values_list("pk", flat=True)))]
         )
 
-    def _recall(self, webhooks: Collection[int | None]) -> list[Parcel]:
+    def _recall(self, webhooks: Collection[int]) -> list[Parcel]:
         """What waits for these."""
         return self.senders.recall(lambda parcel: parcel.claimed.webhook_id in webhooks) if webhooks else []
 
@@ -245,3 +249,8 @@ class Conductor:
         self._write([], ())
         if unsent and self.stop() is None:
             queue.nudge()
+
+
+def _strained(results: Sequence[Result]) -> set[int]:
+    """The webhooks whose receivers are not to be sent more before it is known what that means."""
+    return {result.parcel.claimed.webhook_id or 0 for result in results if is_strained(result.exchange)}

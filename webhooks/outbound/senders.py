@@ -18,6 +18,7 @@ from webhooks.models import Lane
 from webhooks.outbound.parcel import Parcel, Result
 from webhooks.outbound.windows import Window, Windows
 from webhooks.wire.exchange import Failure, Request, Response
+from webhooks.wire.policy import is_strained
 
 STUCK_AFTER = 0.005
 # Threads for receivers that answer, and for those that do not, or not soon: the latter cannot starve the former.
@@ -186,8 +187,8 @@ class Senders:
             at = datetime.now(UTC)
             exchange = self._send(parcel.request, parcel.deadline)
             seconds = time.monotonic() - started
-            if isinstance(exchange, Failure):
-                window.failed()
+            if is_strained(exchange):
+                window.strained()
             else:
                 window.answered(seconds)
             self._finish(me, window, Result(parcel, exchange, at, round(seconds * 1000)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # In flight for one receiver at most: when it answers in time, and when it takes its time.
@@ -17,11 +18,13 @@ FORGET_AFTER = 10_000
 
 @dataclass(slots=True)
 class Window:
-    """One receiver's. It opens by one with each answer, and closes to one request when none comes."""
+    """One receiver's. It opens by one with each good answer; a strained receiver gets one request at a time."""
 
     size: int = 1
     in_flight: int = 0
     slow: bool = False
+    # Nothing leaves until what the strain means is written down.
+    resting: bool = False
 
     @property
     def doubtful(self) -> bool:
@@ -30,7 +33,7 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        return self.in_flight < self.size
+        return self.in_flight < self.size and not self.resting
 
     @property
     def ahead(self) -> int:
@@ -41,8 +44,8 @@ class Window:
         self.slow = seconds > SLOW
         self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST)
 
-    def failed(self) -> None:
-        self.size = 1
+    def strained(self) -> None:
+        self.size, self.resting = 1, True
 
 
 class Windows:
@@ -59,3 +62,8 @@ class Windows:
                 self._windows = {pk: each for pk, each in self._windows.items() if each.in_flight}
             window = self._windows[webhook_id] = Window(START if fine else 1)
         return window
+
+    def rested(self, webhook_ids: Iterable[int] | None = None) -> None:
+        """These, or all, may be sent to again."""
+        for webhook_id in list(self._windows) if webhook_ids is None else webhook_ids:
+            self.of(webhook_id).resting = False

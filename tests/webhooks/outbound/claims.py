@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from webhooks.models import Delivery, Health, Status
@@ -18,5 +20,5 @@ def claimed(limit: int = 100) -> list[Claimed]:
 
 def hurry() -> None:
     """No try waits any longer, for its time or for its receiver."""
-    Delivery.objects.filter(status=Status.QUEUED).update(due_at=timezone.now())
+    Delivery.objects.filter(status=Status.QUEUED).update(due_at=timezone.now() - timedelta(seconds=1))
     Health.objects.update(closed_until=None)

@@ -13,10 +13,13 @@ def test_it_opens_by_one_with_each_answer_up_to_the_widest():
         assert window.size == min(1 + answers, WIDEST) and not window.doubtful
 
 
-def test_no_answer_closes_it_to_one():
+def test_a_strained_receiver_gets_one_and_nothing_until_that_is_written_down():
     window = Window(WIDEST)
-    window.failed()
+    window.strained()
     assert window.size == 1 and window.doubtful and window.ahead == 1
+    assert not window.is_open
+    window.resting = False
+    assert window.is_open
     window.in_flight = 1
     assert not window.is_open
 
