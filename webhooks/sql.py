@@ -5,9 +5,11 @@ Rows travel as one JSON parameter, so that a statement's cost and number do not 
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, models
@@ -22,6 +24,7 @@ _POSTGRESQL = {
 }
 
 
+@cache
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
@@ -119,3 +122,15 @@ def insert(model: type[models.Model], columns: Mapping[str, str], objects: Seque
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
             [[row[name] for name in columns] for row in objects],
         )
+
+
+def keep_bytes(model: type[models.Model], columns: tuple[str, str], contents: Mapping[int, bytes]) -> None:
+    """Insert rows of a key and bytes; one whose key is there already stays as it is."""
+    insert = f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
+    if is_postgresql():
+        picked = f"SELECT id, decode(content, 'base64') FROM {rows({'id': 'integer', 'content': 'text'})}"
+        encoded = encode({"id": pk, "content": base64.b64encode(raw).decode()} for pk, raw in contents.items())
+        run(f"{insert} {picked} ON CONFLICT DO NOTHING", encoded)
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(f"{insert} VALUES (%s, %s) ON CONFLICT DO NOTHING", list(contents.items()))

@@ -57,7 +57,8 @@ def compose(claims: Sequence[Claimed]) -> tuple[list[Parcel], list[Refused]]:
 def store(parcels: Iterable[Parcel]) -> None:
     """Keep the bytes of new bodies. A replay of a delivery that was never sent keeps them for both."""
     fresh = {parcel.claimed.body_of: parcel.request.body for parcel in parcels if parcel.fresh}
-    Body.objects.bulk_create((Body(pk=pk, content=content) for pk, content in fresh.items()), ignore_conflicts=True)
+    if fresh:
+        sql.keep_bytes(Body, ("delivery_id", "content"), fresh)
 
 
 def write(
