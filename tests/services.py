@@ -69,7 +69,7 @@ def redis() -> Iterator[str]:
     try:
         for _ in range(5):
             port = free_port()
-            server = _redis(directory, port)
+            server = start_redis(directory, port)
             if _answers(server, directory):
                 break
             # Somebody else was faster: the port was free only when it was asked for.
@@ -83,7 +83,8 @@ def redis() -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _redis(directory: Path, port: int) -> subprocess.Popen[bytes]:
+def start_redis(directory: Path, port: int) -> subprocess.Popen[bytes]:
+    """A Redis on this port of the loopback, with its log and a socket in the directory. It may not answer yet."""
     settings = {"bind": "127.0.0.1", "port": f"{port}", "save": "", "appendonly": "no", "dir": f"{directory}"}
     settings |= {"unixsocket": f"{directory / 'socket'}", "logfile": f"{directory / 'log'}"}
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults import commits, kills
+from tests.faults import broker, clusters, commits, keys, kills, restarts
 from tests.faults.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
-    sorted((*kills.EXPERIMENTS, *commits.EXPERIMENTS), key=lambda experiment: int(experiment.id[1:]))
+    sorted(
+        (
+            experiment
+            for family in (broker, clusters, commits, keys, kills, restarts)
+            for experiment in family.EXPERIMENTS
+        ),
+        key=lambda experiment: int(experiment.id[1:]),
+    )
 )

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis import Redis
+
 from tests import services
 from tests.program import Program, copy_database, migrated_database
 
@@ -24,10 +26,14 @@ class Stack:
     # Worker processes as shipped.
     workers: int = 2
 
-    def install(self, folder: Path, **changes: str) -> Program:
-        """The program on an empty database of its own."""
-        queue = {"Q_BROKER_URL": self.redis} if self.redis else {}
-        return Program(folder, copy_database(self.template, folder), **SHIPPED | queue | changes)
+    def install(self, folder: Path, disk: Path | None = None, **changes: str) -> Program:
+        """The program on an empty database of its own, and on an empty queue. disk: where SQLite keeps its file."""
+        queue = {}
+        if self.redis:
+            queue["Q_BROKER_URL"] = self.redis
+            with Redis.from_url(self.redis) as client:
+                client.flushall()
+        return Program(folder, copy_database(self.template, disk or folder), **SHIPPED | queue | changes)
 
 
 @contextmanager

@@ -60,11 +60,12 @@ class Trial:
         webhooks: tuple[str, ...] = SYSTEMS,
         settings: dict[str, Any] | None = None,
         clusters: int = 1,
+        disk: Path | None = None,
         **changes: str,
     ) -> None:
         """webhooks: names that begin with a system's, each at a path of the receiver; settings: fields of theirs.
 
-        changes are of the program's environment.
+        clusters: how many `manage.py worker`; disk: where SQLite keeps its file; changes are of the environment.
         """
         self.stack = stack
         self.seed = seed
@@ -74,6 +75,7 @@ class Trial:
         self.visitors: Visitors | None = None
         self._webhooks = webhooks
         self._settings = settings or {}
+        self._disk = disk
         self._changes = changes
         self._clusters: list[Popen[bytes] | None] = [None] * clusters
         self._web: Popen[bytes] | None = None
@@ -86,7 +88,7 @@ class Trial:
     def __enter__(self) -> Self:
         with ExitStack() as running:
             self.folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="leadcrm-trial-")))
-            self.program = self.stack.install(self.folder, **self._changes)
+            self.program = self.stack.install(self.folder, self._disk, **self._changes)
             running.callback(drop_database, self.program.environment["DATABASE_URL"])
             running.callback(self._end)
             self.receiver = running.enter_context(

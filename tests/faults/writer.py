@@ -114,6 +114,10 @@ class Writer:
             ways[number % len(ways)](choice)
         return times
 
+    def queued(self) -> int:
+        """Tasks that wait in the broker."""
+        return int(queue._broker().queue_size())
+
     def nudge_thrice(self) -> None:
         """From now on each nudge, and there is one for each save, is sent three times."""
         send = queue._send
@@ -233,6 +237,7 @@ def main(name: str, commits: str) -> None:
             "end": writer.end,
             "killed_at_commit": writer.killed_at_commit,
             "fail": writer.fail,
+            "queued": writer.queued,
             "nudge_thrice": writer.nudge_thrice,
         }
     )
