@@ -151,12 +151,14 @@ class Unit:
         # A receiver of the facts may write records in turn: go round until nothing new was touched.
         while self._before:
             touched, self._before = self._before, {}
-            facts: list[Fact] = []
             for model, befores in touched.items():
                 for chunk in _chunks(list(befores)):
-                    facts += self._told(model, {pk: befores[pk] for pk in chunk})
-            if facts:
-                happened.send(sender=Unit, facts=facts)
+                    # What has been touched again is told in the next round, from its first 'before'.
+                    again = self._before.get(model, {})
+                    again |= {pk: befores[pk] for pk in chunk if pk in again}
+                    facts = list(self._told(model, {pk: befores[pk] for pk in chunk if pk not in again}))
+                    if facts:
+                        happened.send(sender=Unit, facts=facts)
 
     def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
         afters = self._rows(model, befores)

@@ -102,6 +102,8 @@ _PLAIN = tuple(
 )
 _plain_values = itemgetter(*_PLAIN)
 _MOMENTS = tuple(field.key for field in fields.FIELDS if field.column and field.kind == "datetime")
+_PLAIN_CHANGING = tuple(key for key in _PLAIN if key in _COLUMNS)
+_plain_changing = itemgetter(*_PLAIN_CHANGING)
 _BLANK = {field.key: fields.EMPTY.get(field.kind) for field in fields.FIELDS}
 
 
@@ -126,12 +128,22 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
+def _set(row: Row) -> dict[str, Any]:
+    """What is not unset of CHANGING; custom fields by their paths."""
+    told = {key: names for key in LABELS if (names := value(row, key))}
+    told |= {key: now for key, now in zip(_PLAIN_CHANGING, _plain_changing(row), strict=True) if now is not None}
+    told |= {key: value(row, key) for key in _MOMENTS if key in _COLUMNS}
+    details = row["details"]
+    told |= {key: now for key in _DETAILS if key in details and (now := details[key]) not in _UNSET}
+    followers = [name for key, names in _FOLLOWERS.items() if key in told for name in names]
+    told |= {name: now for name in followers if (now := value(row, name)) is not None}
+    return told | {f"custom_fields.{key}": now for key, now in row["custom_fields"].items() if now is not None}
+
+
 def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
     """Key -> (before, after) of what differs; a custom field by its path, custom_fields.key."""
     if before is None:
-        told = {key: now for key in CHANGING if (now := value(after, key)) not in _UNSET}
-        told |= {f"custom_fields.{key}": now for key, now in told.pop("custom_fields", {}).items() if now is not None}
-        return {key: (None, now) for key, now in told.items()}
+        return {key: (None, now) for key, now in _set(after).items()}
     keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
     past, present = before["details"], after["details"]
     if past != present:

@@ -45,6 +45,7 @@ class Fact:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Sent once per unit of work that changed something, inside its transaction and before COMMIT: facts=[Fact, ...].
+# Sent at the end of a unit of work that changed something, inside its transaction and before COMMIT: facts=[Fact, ...],
+# those of many records at once, and never of a record in two parts.
 # A receiver that raises undoes the whole unit.
 happened = Signal()

@@ -33,7 +33,7 @@ MOST_LABELS: Final = 100
 LONGEST_LOCAL_PART: Final = 64  # of an e-mail address, RFC 5321
 
 # UK numbers are those of Great Britain and Northern Ireland, Jersey, Guernsey and the Isle of Man: one country code.
-UK_REGIONS: Final = frozenset({"GB", "JE", "GG", "IM"})
+UK_CODE: Final = 44
 
 NEEDS_ADDRESS: Final = ("vendor", "landlord", "mortgage_request")
 NEEDS_ADVERT: Final = ("sale", "let")
@@ -568,5 +568,4 @@ def _read_phone(phone: str) -> tuple[str | None, bool]:
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None, False
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    valid = phonenumbers.is_valid_number(number)
-    return e164, valid and phonenumbers.region_code_for_number(number) in UK_REGIONS
+    return e164, number.country_code == UK_CODE and phonenumbers.is_valid_number(number)

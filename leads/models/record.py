@@ -70,6 +70,26 @@ class RecordQuerySet(models.QuerySet["Record"]):
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
+    def _insert(self, objs: Any, fields: Any, returning_fields: Any = None, raw: Any = False, **rest: Any) -> Any:
+        """The INSERT of save() and bulk_create(), as Django 5.2 asks for it."""
+        using = rest["using"] or self.db
+        kinds = _kinds(tuple(fields))
+        rows = [
+            _written(
+                using,
+                fields,
+                [
+                    getattr(obj, field.attname) if kind else field.pre_save(obj, True)
+                    for field, kind in zip(fields, kinds, strict=True)
+                ],
+            )
+            for obj in objs
+        ]
+        if raw or None in rows or list(returning_fields or ()) != [self.model._meta.pk]:
+            return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
+        insert = _insert(self.model, using, tuple(fields), len(rows))
+        return statement.run(insert, [value for row in rows for value in row], using, prepare=len(rows) == 1)
+
     def _for_write_db(self) -> str:
         self._for_write = True
         return self.db
@@ -125,10 +145,10 @@ class Record(models.Model):
         """The UPDATE of a save, as Django 5.2 asks for it: for Django it takes longer to write it than to run it."""
         update_fields, _ = rest
         written = tuple(field for field, _, _ in values)
-        if not update_fields or any(hasattr(value, "resolve_expression") for _, _, value in values):
+        parameters = _written(using, written, [value for _, _, value in values])
+        if not update_fields or parameters is None:
             return super()._do_update(base_qs, using, pk_val, values, *rest)
         update, converters = _update(type(self), using, written)
-        parameters = [field.get_db_prep_save(value, connections[using]) for field, _, value in values]
         found = statement.run(update, [*parameters, pk_val], using)
         if found and not any(field.is_relation for field in written):  # what hangs on a relation changes with it
             self._returned = _row([field.attname for field in written], converters, found[0])
@@ -276,6 +296,41 @@ def _update(model: type[Record], using: str, fields: tuple[Any, ...]) -> tuple[s
     update = f"UPDATE {table} SET {marked} WHERE {key} = %s RETURNING {', '.join(columns)}"
     read = [field.get_col(model._meta.db_table) for field in fields]
     return update, _converters(using, [field.attname for field in fields], read)
+
+
+@lru_cache(maxsize=256)
+def _insert(model: type[Record], using: str, fields: tuple[Any, ...], count: int) -> str:
+    """The statement that inserts so many rows and returns their keys."""
+    quote = connections[using].ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    marks = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * count)
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+    return f"INSERT INTO {table} ({columns}) VALUES {marks} RETURNING {key}"
+
+
+# What goes into a column as it is; all else Django makes fit.
+_AS_THEY_ARE: Mapping[str, type] = {
+    "CharField": str,
+    "BooleanField": bool,
+    **dict.fromkeys(("BigIntegerField", "ForeignKey", "IntegerField", "PositiveIntegerField"), int),
+}
+
+
+def _written(using: str, fields: Sequence[Any], values: Sequence[Any]) -> list[Any] | None:
+    """The parameters that write these values; None where one is an expression, which is for Django to write."""
+    parameters = list(values)
+    for place, (kind, value) in enumerate(zip(_kinds(tuple(fields)), values, strict=True)):
+        if value is not None and type(value) is not kind:
+            if hasattr(value, "resolve_expression"):
+                return None
+            parameters[place] = fields[place].get_db_prep_save(value, connections[using])
+    return parameters
+
+
+@lru_cache(maxsize=256)
+def _kinds(fields: tuple[Any, ...]) -> Sequence[type | None]:
+    own = models.Field.pre_save
+    return [_AS_THEY_ARE.get(field.get_internal_type()) if type(field).pre_save is own else None for field in fields]
 
 
 def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Converters:

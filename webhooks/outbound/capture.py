@@ -63,7 +63,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
             connection.ops.adapt_datetimefield_value(fact.occurred_at),
             snapshot,
             changes,
-            _json(fact.context),
+            _json(fact.context) if fact.context else "{}",
             fact.actor.kind,
             fact.actor.id,
             fact.actor.name[:255],
