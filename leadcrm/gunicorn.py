@@ -1,6 +1,8 @@
 """The web server: gunicorn -c python:leadcrm.gunicorn leadcrm.wsgi"""
 
-from leadcrm.startup import settings_or_exit
+from typing import Any
+
+from leadcrm.startup import checked, settings_or_exit
 
 settings = settings_or_exit()
 
@@ -21,3 +23,8 @@ limit_request_fields = 100
 accesslog = None
 loglevel = settings.LOG_LEVEL
 logconfig_dict = settings.LOGGING
+
+
+def on_starting(server: Any) -> None:
+    """Called by gunicorn before it starts anything."""
+    checked()

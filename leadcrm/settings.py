@@ -202,7 +202,7 @@ Q_CLUSTER = {
     "workers": Q_WORKERS,
     "queue_limit": Q_WORKERS,
     "bulk": 1,
-    "timeout": 60,
+    "timeout": env.int("Q_TIMEOUT", default=60),
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -213,11 +213,14 @@ Q_CLUSTER = {
     "max_rss": 300_000,
 }
 # A task's lock starts when it is fetched, not when it begins: it must outlast every task fetched before it.
-Q_CLUSTER["retry"] = max(
-    240,
-    Q_CLUSTER["timeout"]
-    + math.ceil((Q_CLUSTER["queue_limit"] + Q_CLUSTER["bulk"]) / Q_WORKERS) * (Q_CLUSTER["timeout"] + 3)
-    + 30,
+Q_CLUSTER["retry"] = env.int(
+    "Q_RETRY",
+    default=max(
+        240,
+        Q_CLUSTER["timeout"]
+        + math.ceil((Q_CLUSTER["queue_limit"] + Q_CLUSTER["bulk"]) / Q_WORKERS) * (Q_CLUSTER["timeout"] + 3)
+        + 30,
+    ),
 )
 if not Q_BROKER_URL:
     Q_CLUSTER["orm"] = "default"
@@ -321,6 +324,8 @@ REST_FRAMEWORK = {
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 if not 0 < WEBHOOK_RETRY_SCALE < math.inf:
     raise ImproperlyConfigured("WEBHOOK_RETRY_SCALE must be a number above 0.")
+# For so many seconds a worker may hold a delivery without a word; webhooks.queue checks that the longest try fits in.
+WEBHOOK_LEASE = env.float("WEBHOOK_LEASE", default=60.0)
 # Deliveries per second to a receiver that has come back, until what piled up meanwhile has left.
 WEBHOOK_DRAIN_RATE = env.float("WEBHOOK_DRAIN_RATE", default=20.0)
 if not 0 < WEBHOOK_DRAIN_RATE < math.inf:

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import django
 from django.conf import LazySettings, settings
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -26,3 +28,11 @@ def settings_or_exit() -> LazySettings:
         # The first look at any setting loads them all.
         settings.SECRET_KEY  # noqa: B018
     return settings
+
+
+def checked() -> None:
+    """Ends the process, as `manage.py` does, where settings break a rule that is known only once the apps are there."""
+    django.setup()
+    faults = [each for each in checks.run_checks() if each.is_serious()]
+    if faults:
+        sys.exit("\n".join(f"leadcrm does not start: {each.msg}" for each in faults))

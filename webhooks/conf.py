@@ -6,8 +6,6 @@ from django.conf import settings
 
 USER_AGENT = "leadcrm/0.1"
 
-# A claim holds longer than the longest try (30 s) takes: webhooks.outbound.claim renews it just before bytes leave.
-LEASE_SECONDS = 60.0
 # So many claims that ended without a word, and the delivery is given up as a Failure.
 MAX_LOST = 10
 # Deliveries in one claim: 50 cost 5 to 10 % of the speed, more only hold memory.
@@ -23,6 +21,11 @@ def encryption_keys() -> tuple[str, ...]:
 
 def retry_scale() -> float:
     return float(settings.WEBHOOK_RETRY_SCALE)
+
+
+def lease() -> float:
+    """Seconds for which a claim holds, unless it is renewed: more than the longest try takes."""
+    return float(settings.WEBHOOK_LEASE)
 
 
 def drain_rate() -> float:

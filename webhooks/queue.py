@@ -262,28 +262,28 @@ post_spawn.connect(_after_spawn, dispatch_uid="webhooks.queue")
 
 @checks.register
 def check_settings(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
-    """Q_CLUSTER against what the deliver task needs of it."""
+    """Q_CLUSTER and WEBHOOK_LEASE against what the deliver task needs of them."""
     given: dict[str, Any] = settings.Q_CLUSTER
     workers, limit, bulk = given.get("workers") or 0, given.get("queue_limit"), given.get("bulk", 1)
     timeout, retry = given.get("timeout") or 0, given.get("retry", 60)
     least_timeout = CLAIM_SECONDS + conf.LONGEST_TIMEOUT + 5
     found: list[checks.CheckMessage] = []
 
-    def demand(holds: bool, number: int, words: str) -> None:
+    def demand(holds: bool, number: int, words: str, setting: str = "Q_CLUSTER") -> None:
         if not holds:
-            found.append(checks.Error(f"Q_CLUSTER: {words}", id=f"webhooks.E{number:03}"))
+            found.append(checks.Error(f"{setting}: {words}", id=f"webhooks.E{number:03}"))
 
     demand(workers >= 1, 1, "workers must be given, and be at least 1.")
     demand(
         timeout >= least_timeout,
         2,
-        f"timeout is {timeout} s; a deliver task claims for {CLAIM_SECONDS:g} s and its last try may take "
+        f"timeout (Q_TIMEOUT) is {timeout} s; a deliver task claims for {CLAIM_SECONDS:g} s and its last try may take "
         f"{conf.LONGEST_TIMEOUT:g} s: at least {least_timeout:g} s.",
     )
     if workers >= 1 and limit:
         # A task's lock starts when it is fetched: it has to outlast the tasks that were fetched before it.
         least_retry = timeout + math.ceil((limit + bulk) / workers) * (timeout + 3) + 30
-        demand(retry >= least_retry, 3, f"retry is {retry} s; tasks would run twice below {least_retry} s.")
+        demand(retry >= least_retry, 3, f"retry (Q_RETRY) is {retry} s; tasks would run twice below {least_retry} s.")
     demand(limit == workers, 4, f"queue_limit is {limit}; it must equal workers ({workers}).")
     demand(given.get("max_attempts") == 1, 5, "max_attempts must be 1: a failed task would be tried for ever.")
     demand(given.get("ack_failures") is True, 6, "ack_failures must be True: a failed task would come again.")
@@ -291,6 +291,14 @@ def check_settings(app_configs: Any = None, **_: Any) -> list[checks.CheckMessag
     demand(given.get("catch_up") is False, 8, "catch_up must be False: every missed minute would sweep.")
     demand(given.get("guard_cycle", 0.5) >= 0.5, 9, "guard_cycle must be at least 0.5: below, hung tasks live on.")
     demand(not given.get("sync"), 10, "sync must be off: a save would wait for the receivers.")
+    least_lease = conf.LONGEST_TIMEOUT + 10.0
+    demand(
+        conf.lease() >= least_lease,
+        11,
+        f"a lease of {conf.lease():g} s ends before a try does, which may take {conf.LONGEST_TIMEOUT} s, and somebody "
+        f"else would send the same: at least {least_lease:g} s.",
+        "WEBHOOK_LEASE",
+    )
     if given.get("orm") and settings.DATABASES[given["orm"]].get("CONN_MAX_AGE", 0) is not None:
         found.append(
             checks.Warning("CONN_MAX_AGE is not None: each nudge opens the database anew.", id="webhooks.W001")

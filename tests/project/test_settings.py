@@ -116,6 +116,31 @@ def test_a_production_start_is_refused_with_one_line(changes, says):
     assert "tooshort" not in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("-m", "gunicorn", "-c", "python:leadcrm.gunicorn", "leadcrm.wsgi"), ("manage.py", "worker")]
+)
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"WEBHOOK_LEASE": "30"}, "WEBHOOK_LEASE: a lease of 30 s ends before a try does"),
+        ({"Q_TIMEOUT": "54"}, "Q_CLUSTER: timeout (Q_TIMEOUT) is 54 s"),
+        ({"Q_RETRY": "100"}, "Q_CLUSTER: retry (Q_RETRY) is 100 s; tasks would run twice below 216 s"),
+    ],
+)
+def test_neither_web_nor_worker_starts_with_times_that_do_not_fit(command, changes, says):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    refused = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=kept | PRODUCTION | {"WEB_BIND": "127.0.0.1:0"} | changes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert says in refused.stderr
+
+
 def test_a_bad_encryption_key_is_refused_with_debug_on_as_well():
     assert "key 1 is no Fernet key" in start(DEBUG="true", WEBHOOK_ENCRYPTION_KEYS="tooshort").stderr
 

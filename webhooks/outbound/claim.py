@@ -32,7 +32,7 @@ def claim(shares: Sequence[Share]) -> list[Claimed]:
         RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
             tries, due_at
         """,
-        conf.LEASE_SECONDS,
+        conf.lease(),
         *chain.from_iterable((share.webhook_id, share.lane, share.number) for share in shares),
     )
     # An UPDATE returns its rows in any order.
@@ -48,7 +48,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
             UPDATE {_TABLE} AS delivery SET lease_until = {sql.now("%s")} FROM {sql.rows(_MINE, "mine")}
             WHERE {_IS_MINE} RETURNING id
             """,
-            conf.LEASE_SECONDS,
+            conf.lease(),
             _mine(held),
         )
     }

@@ -33,7 +33,6 @@ LOW_WATER = conf.CLAIM_BATCH // 2
 SETTLE_BATCH = 50
 SETTLE_WITHIN = 0.02
 TICK = 0.01
-RENEW_EVERY = conf.LEASE_SECONDS / 4
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
@@ -120,7 +119,7 @@ class Conductor:
             self.last_reclaim = now
             claim.reclaim()
         claims = self._write(*self._shares())
-        if self.held and now - self.last_renewal > RENEW_EVERY:
+        if self.held and now - self.last_renewal > conf.lease() / 4:
             self._renew()
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
             self._withdraw()
@@ -194,14 +193,14 @@ class Conductor:
         self._give_back([parcel.claimed for parcel in stopped + self._recall(learned.stopped)])
         self.windows.rested(_strained(results))
         if claims:
-            self.lease_ends = leased + conf.LEASE_SECONDS
+            self.lease_ends = leased + conf.lease()
         return claims
 
     def _renew(self) -> None:
         """Lengthen what is held; what somebody else took meanwhile is not sent."""
         self.last_renewal = leased = time.monotonic()
         ours = claim.renew(self.held.values())
-        self.lease_ends = leased + conf.LEASE_SECONDS
+        self.lease_ends = leased + conf.lease()
         self.senders.renewed(ours, self.lease_ends)
 
     def _withdraw(self) -> None:

@@ -82,7 +82,7 @@ def spend(claims: Sequence[Claimed], reserved: Mapping[int, int]) -> None:
         ids = taken[health.pk]
         if health.closed_until is not None and ids:
             # The probe: nobody sends another until it is settled, or lost.
-            health.closed_until = now + timedelta(seconds=conf.LEASE_SECONDS)
+            health.closed_until = now + timedelta(seconds=conf.lease())
         rate = _rate(health)
         if rate:
             health.next_at = _since(health, rate, now) + timedelta(seconds=len(ids) / rate)

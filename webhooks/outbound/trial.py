@@ -74,7 +74,7 @@ def _claimed(webhook: Webhook, message_id: str, body: bytes) -> Delivery:
         Body.objects.create(delivery=delivery, content=body)
         sql.run(
             f"UPDATE {Delivery._meta.db_table} SET lease_until = {sql.now('%s')} WHERE id = %s",
-            conf.LEASE_SECONDS,
+            conf.lease(),
             delivery.pk,
         )
     return delivery
