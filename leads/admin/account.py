@@ -13,6 +13,11 @@ from leads.admin.base import Admin, scope_of
 from leads.admin.deletion import Deletion
 from leads.models import Account
 
+_GOES = (
+    "The account is removed, with its pipelines, custom fields, tags, lists and campaigns, its web forms with what is "
+    "known of their submissions, and its API keys. Programs that use one of these keys stop working."
+)
+
 
 @admin.register(Account)
 class AccountAdmin(Admin):
@@ -42,10 +47,11 @@ class AccountAdmin(Admin):
         if any(rows.exists() for rows in kept) or _protected(account):
             return Deletion(
                 f"{account} cannot be deleted",
-                "It has offices, people, leads or a history. Delete its leads, people and offices first.",
+                "It has offices, people, leads, webhooks or a history. Delete its leads, people, offices and webhooks "
+                "first. A history cannot be deleted.",
                 possible=False,
             )
-        return Deletion(f"Delete {account}?", "The account is removed, with its API keys.")
+        return Deletion(f"Delete {account}?", _GOES)
 
 
 def _protected(account: Account) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import JSONField, Max, Value
 from django.db.models.fields.json import KeyTransform
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import (
@@ -24,7 +26,7 @@ from leads import custom
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, clip, mono, plural
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, check_text
-from leads.models import CustomField, Lead
+from leads.models import CustomField, Form, Lead
 
 _LISTED = ("choice", "choices")
 
@@ -70,7 +72,8 @@ class CustomFieldForm(OwnedForm):
         }
         help_texts = {
             "key": "Its name in the API and in webhooks, such as move_in_date. It cannot be changed later.",
-            "required": "A new lead needs a value, and one that has a value keeps one. Others stay as they are.",
+            "required": "A new lead needs a value, and one that has a value keeps one. Others stay as they are. "
+            "Nobody can send a web form any more that does not ask for the field.",
             "position": "Fields stand in this order on the lead's page.",
         }
 
@@ -112,6 +115,19 @@ def leads_with_value(field: CustomField) -> int:
     return leads.filter(value__isnull=False).exclude(value=Value(None, JSONField())).count()
 
 
+def open_forms_without(field: CustomField) -> list[Form]:
+    """The account's open web forms that do not ask for the field."""
+    forms = Form.objects.filter(account_id=field.account_id, is_open=True).order_by("name")
+    key = f"custom_fields.{field.key}"
+    return [form for form in forms if all(row.get("key") != key for row in form.fields)]
+
+
+def _form_link(request: HttpRequest, form: Form) -> SafeString | str:
+    if not request.user.has_perm("leads.view_form"):
+        return form.name
+    return format_html('<a href="{}">{}</a>', reverse("admin:leads_form_change", args=[form.pk]), form.name)
+
+
 @admin.register(CustomField)
 class CustomFieldAdmin(OwnedAdmin):
     form = CustomFieldForm
@@ -147,6 +163,20 @@ class CustomFieldAdmin(OwnedAdmin):
             last = CustomField.objects.filter(account_id=obj.account_id).aggregate(last=Max("position"))["last"]
             obj.position = 0 if last is None else last + 1
         super().save_model(request, obj, form, change)
+        if obj.required and (broken := open_forms_without(obj)):
+            names = format_html_join(", ", "{}", ((_form_link(request, each),) for each in broken))
+            one = len(broken) == 1
+            messages.warning(
+                request,
+                format_html(
+                    "{} {} ask for {}, so that nobody can send {} any more: {}.",
+                    plural(len(broken), "open web form"),
+                    "does not" if one else "do not",
+                    obj.label,
+                    "it" if one else "them",
+                    names,
+                ),
+            )
 
     def deletion(self, request: HttpRequest, field: CustomField) -> Deletion:
         count = leads_with_value(field)

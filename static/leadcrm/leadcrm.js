@@ -355,12 +355,14 @@
   function swap(part, fresh) {
     const focus = address(part);
     const scrolls = [part, ...all(".lc-mono, .lc-scroll, .simplebar-content-wrapper", part)].map((box) => [box.scrollTop, box.scrollLeft]);
+    const opened = all("details[open][id]", part).map((each) => each.id);
     const shown = all("[data-show][aria-pressed=true]", part).map((button) => button.dataset.show);
     part.innerHTML = fresh.innerHTML;
     for (const attribute of Array.from(fresh.attributes)) {
       if (!attribute.name.startsWith("x-")) part.setAttribute(attribute.name, attribute.value);
     }
     window.htmx?.process(part);
+    opened.forEach((id) => part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", ""));
     shown.forEach((name, at) => {
       const button = all("[data-views]", part)[at]?.querySelector(`[data-show="${CSS.escape(name)}"]`);
       if (button) show(button);

@@ -24,7 +24,10 @@ def test_superusers_add_rename_and_delete_accounts(crm, sign_in):
     client.post(f"{LIST}{account.pk}/change/", {"name": "Renamed"})
     account.refresh_from_db()
     assert account.name == "Renamed"
-    assert "Delete Renamed?" in Page(client.get(f"{LIST}{account.pk}/delete/")).text
+    asked = Page(client.get(f"{LIST}{account.pk}/delete/")).text
+    assert "Delete Renamed?" in asked
+    for goes in ("pipelines", "custom fields", "tags, lists and campaigns", "web forms", "API keys"):
+        assert goes in asked
     client.post(f"{LIST}{account.pk}/delete/", {"post": "yes"})
     assert not Account.objects.filter(pk=account.pk).exists()
 

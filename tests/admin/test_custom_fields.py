@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
-from leads.models import CustomField, Lead
+from leads.models import CustomField, Form, Lead
 from tests import factories
 from tests.admin.page import Page
 from webhooks.models import Event
@@ -113,6 +114,28 @@ def test_the_key_stays_and_so_does_the_type_while_leads_have_a_value(crm, sign_i
     client.post(page_of(field), filled(client, page_of(field), kind="number"))
     field.refresh_from_db()
     assert field.kind == "number"
+
+
+def test_a_required_field_names_the_forms_that_nobody_can_send_any_more(crm, sign_in):
+    field = define(crm, "budget", "number")
+    rows = [{"key": "full_name", "label": "Name", "required": True}]
+    asks = [*rows, {"key": "custom_fields.budget", "label": "Budget", "required": True}]
+    here = {"account": crm.account, "office": crm.leeds}
+    broken = Form.objects.create(name="Contact <b>", fields=rows, is_open=True, **here)
+    Form.objects.create(name="Valuation", fields=asks, is_open=True, **here)
+    Form.objects.create(name="Closed", fields=rows, is_open=False, **here)
+    Form.objects.create(name="Theirs", fields=rows, is_open=True, account=crm.other, office=crm.whitby)
+    client = sign_in(crm.manager)
+    assert "Nobody can send a web form any more that does not ask for the field." in Page(client.get(ADD)).text
+    response = client.post(page_of(field), filled(client, page_of(field), required="on"), follow=True)
+    page = Page(response)
+    label = CustomField.objects.get().label
+    assert f"1 open web form does not ask for {label}, so that nobody can send it any more: Contact <b>." in page.text
+    assert reverse("admin:leads_form_change", args=[broken.pk]) in page.links
+    fields = filled(client, page_of(field))
+    del fields["required"]
+    response = client.post(page_of(field), fields, follow=True)
+    assert "open web form" not in Page(response).text
 
 
 def test_deleting_says_what_becomes_of_the_values(crm, sign_in):

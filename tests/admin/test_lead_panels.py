@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection
 from django.test import RequestFactory
@@ -53,6 +55,50 @@ def test_the_timeline_tells_each_version_and_who_heard_it(crm, webhook, request_
     for delivery, state in ((first, "Failure"), (second, "In Queue")):
         assert f'{reverse("admin:webhooks_delivery_change", args=[delivery.pk])}"' in body
         assert f">{state}</span>" in body
+
+
+def test_a_save_is_one_line_for_each_webhook_however_many_events_it_fires(crm, webhook, request_of):
+    events = ["lead.created", "lead.assigned", "lead.stage_changed", "lead.updated"]
+    warehouse = factories.webhook("https://hooks.example.com/w", name="Warehouse", dialect="standard", events=events)
+    lead = factories.lead(office=crm.leeds)
+    lead.stage, lead.title, lead.owner = "VALUATION_BOOKED", "Dr", crm.staff
+    lead.save()
+    told = list(Delivery.objects.filter(webhook=warehouse, event__version=2).order_by("pk"))
+    assert [each.sent_as for each in told] == events[1:]
+    deliveries.succeeded(told[0])
+    deliveries.failed(told[1])
+    panel = lead_panels.timeline(request_of(crm.manager), lead)
+    newest = " ".join(panel.body.partition("version 1")[0].split())
+    assert newest.count("<summary") == 1
+    summary = re.sub("<[^>]*>", "", newest.partition("<summary")[2].partition("</summary>")[0]).partition(">")[2]
+    assert summary == "Warehouse1 Failure, 1 In Queue, 1 Success"
+    assert '<span class="lc-dot state-failure"' in newest.partition("</summary>")[0]
+    opened = newest.partition("</summary>")[2].partition("</details>")[0]
+    for each in told:
+        assert f'{reverse("admin:webhooks_delivery_change", args=[each.pk])}"' in opened
+        assert each.sent_as in opened
+    # One delivery is a link, as ever.
+    (other,) = Delivery.objects.filter(webhook=webhook, event__version=2)
+    assert f'<a href="{reverse("admin:webhooks_delivery_change", args=[other.pk])}"' in newest
+    # Deleted webhooks are told apart by their names.
+    gone = [factories.webhook(f"https://hooks.example.com/{name}", name=name) for name in ("One", "Two")]
+    lead.title = "Prof"
+    lead.save()
+    for each in gone:
+        switch.delete(each.pk)
+    body = lead_panels.timeline(request_of(crm.manager), lead).body
+    assert "One" in body and "Two" in body
+
+
+def test_many_events_of_a_save_push_no_version_out(crm, request_of):
+    factories.webhook("https://hooks.example.com/w", name="Warehouse", dialect="standard")
+    lead = factories.lead(office=crm.leeds)
+    for number in range(12):
+        lead.stage = "VALUATION_BOOKED" if number % 2 else "NEW"
+        lead.title, lead.owner, lead.lead_score = f"No. {number}", (crm.staff, None)[number % 2], number
+        lead.save()
+    panel = lead_panels.timeline(request_of(crm.manager), lead)
+    assert panel.body.count(" · version ") == 8
 
 
 def test_the_timeline_is_bounded(crm, webhook, request_of):

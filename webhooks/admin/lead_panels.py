@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,8 +27,8 @@ from webhooks.outbound import hearing
 STEPS = 8
 ROWS = 20
 # One version is told by at most so many events, and heard by so many webhooks as are shown.
-_EVENTS = 2 * STEPS
-_HEARD = 100
+_EVENTS = 8 * STEPS
+_HEARD = 400
 _NAMES = 6
 # Keys that change together are one change to whoever reads of it.
 _ONE_CHANGE = {
@@ -44,6 +44,32 @@ _WEBHOOKS = 2
 
 
 @dataclass(slots=True)
+class Heard:
+    """What one webhook was told of one version, oldest first: a save can fire several events."""
+
+    deliveries: list[Delivery]
+
+    @property
+    def name(self) -> str:
+        return self.deliveries[0].webhook_name
+
+    @property
+    def state(self) -> str:
+        """The one that needs somebody most."""
+        states = {delivery.status for delivery in self.deliveries}
+        return next(state for state in _BY_NEED if state in states)
+
+    @property
+    def summary(self) -> str:
+        """ "1 Failure, 5 Success" """
+        counts = Counter(delivery.status for delivery in self.deliveries)
+        return ", ".join(f"{counts[state]} {Status(state).label}" for state in _BY_NEED if counts[state])
+
+
+_BY_NEED = (Status.FAILURE, Status.HELD, Status.SENDING, Status.QUEUED, Status.CANCELLED, Status.SUCCESS)
+
+
+@dataclass(slots=True)
 class Told:
     """One version of the lead: what changed, who, when, and who was told."""
 
@@ -51,7 +77,7 @@ class Told:
     title: str
     who: str
     when: datetime
-    deliveries: list[Delivery] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
 
 
 @register_panel
@@ -65,7 +91,7 @@ def timeline(request: HttpRequest, lead: Lead) -> Panel | None:
     for delivery in Delivery.objects.filter(event__in=shown).order_by("-pk")[:_HEARD]:
         by_version[shown[delivery.event_id or 0]].append(delivery)
     for step in steps:
-        step.deliveries = sorted(by_version[step.version], key=lambda each: each.pk)
+        step.heard = _heard(by_version[step.version])
     context = {"steps": steps, "silent": _silent(lead)}
     body = render_to_string("admin/webhooks/delivery/timeline.html", context, request)
     return Panel("Timeline", SafeString(body), more=("All", history.address(lead=lead.pk)))
@@ -141,6 +167,15 @@ def _told(events: list[Event]) -> list[Told]:
         if event.version not in steps:
             steps[event.version] = Told(event.version, _title(event), delivery_page.caused_by(event), event.occurred_at)
     return list(steps.values())
+
+
+def _heard(deliveries: list[Delivery]) -> list[Heard]:
+    """By webhook, in the order in which they were told; deleted ones are told apart by name."""
+    by_webhook: dict[tuple[int | None, str], Heard] = {}
+    for delivery in sorted(deliveries, key=lambda each: each.pk):
+        key = (delivery.webhook_id, "" if delivery.webhook_id else delivery.webhook_name)
+        by_webhook.setdefault(key, Heard([])).deliveries.append(delivery)
+    return list(by_webhook.values())
 
 
 def _title(event: Event) -> str:
