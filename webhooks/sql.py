@@ -32,7 +32,8 @@ def is_postgresql() -> bool:
 def now(seconds: str = "") -> str:
     """The database's clock as a column of Django's DateTimeField holds it, plus `seconds` (an SQL expression)."""
     if is_postgresql():
-        return "clock_timestamp()" + (f" + ({seconds}) * interval '1 second'" if seconds else "")
+        # Not clock_timestamp(): that one may change from row to row, and no index answers a question about it.
+        return "statement_timestamp()" + (f" + ({seconds}) * interval '1 second'" if seconds else "")
     shift = f", ({seconds}) || ' seconds'" if seconds else ""
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'{shift})"
 
