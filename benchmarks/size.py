@@ -23,6 +23,11 @@ class Size:
     sustained: float
     # For how many seconds a worker's memory, and then its rest, is watched.
     watch: float
+    # Deliveries that were sent, and that wait, in the tables that are claimed from.
+    finished: int
+    waiting: int
+    # Large deliveries that wait for a worker: a batch.
+    large: int
     # Rows of Webhook History, how often each of its pages is asked for, and how often Next is followed to page50.
     rows: int
     visits: int
@@ -39,6 +44,9 @@ FULL = Size(
     samples=200,
     sustained=60.0,
     watch=40.0,
+    finished=10_000_000,
+    waiting=1_000_000,
+    large=200,
     rows=1_000_000,
     visits=7,
 )
@@ -52,6 +60,9 @@ QUICK = Size(
     samples=50,
     sustained=25.0,
     watch=20.0,
+    finished=1_000_000,
+    waiting=100_000,
+    large=200,
     rows=100_000,
     visits=5,
 )
@@ -66,6 +77,9 @@ SMOKE = Size(
     samples=2,
     sustained=0.5,
     watch=1.0,
+    finished=5_000,
+    waiting=2_000,
+    large=2,
     rows=4_000,
     visits=1,
     turns=2,

@@ -41,7 +41,9 @@ def _peak(here: Installation, size: Size) -> float:
     with here.process("hostile") as receivers:
         url = f"http://127.0.0.1:{receivers.ask('port')}"
         with here.process("crowd") as crowd:
-            crowd.ask("queue", url=url, hostile=HOSTILE, each=EACH, large=LARGE, saves=size.saves)
+            crowd.ask(
+                "queue", url=url, hostile=HOSTILE, each=EACH, large=LARGE, saves=size.saves, large_saves=size.large
+            )
         with here.worker():
             largest = 0
             until = time.monotonic() + size.watch

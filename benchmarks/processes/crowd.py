@@ -22,9 +22,9 @@ MESSAGES = 28
 _number = count(1)
 
 
-def queue(url: str, hostile: Sequence[str], each: int, large: Sequence[str], saves: int) -> None:
-    """So many webhooks for each hostile path, and one for each path that large bodies go to; then so many saves of one
-    lead of each account."""
+def queue(url: str, hostile: Sequence[str], each: int, large: Sequence[str], saves: int, large_saves: int) -> None:
+    """So many webhooks for each hostile path, and one for each path that large bodies go to; then so many saves of a
+    small lead, which the hostile ones hear, and of a large one, which the others do."""
     here = records.lead()
     for path in hostile:
         for number in range(each):
@@ -37,6 +37,7 @@ def queue(url: str, hostile: Sequence[str], each: int, large: Sequence[str], sav
         factories.webhook(url + path, name=path, dialect="standard", account=account)
     for _ in range(saves):
         _save(here)
+    for _ in range(large_saves):
         _save(there)
 
 

@@ -6,12 +6,10 @@ a success, 20 a failure, 4 still wait, 3 are held and 3 were cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.contrib.auth.models import Group
-from django.db import connection, models
 
 from benchmarks.processes import records
+from benchmarks.processes.rows import multiply
 from leads import roles
 from leads.models import Lead, Membership, User
 from tests import factories
@@ -41,15 +39,12 @@ def fill(rows: int) -> int:
     event, delivery = Event.objects.get(), Delivery.objects.order_by("pk")[0]
     Delivery.objects.exclude(pk=delivery.pk).delete()
     events = -(-rows // HEARD_BY)
-    with connection.cursor() as cursor:
-        # Nobody else is here, and a file that breaks is made again.
-        cursor.execute("PRAGMA synchronous = OFF")
-    _multiply(Lead, lead.pk, LEADS, {"full_name": "'Person ' || n", "email": "'person' || n || '@example.com'"})
+    multiply(Lead, lead.pk, LEADS, {"full_name": "'Person ' || n", "email": "'person' || n || '@example.com'"})
     # `n` counts the rows of a table from 0.
     first_lead = lead.pk + 1
     picked = f"(n * 7919 % {LEADS})"
     made = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ((n - {events}) * {DAYS * 86400.0 / events}) || ' seconds')"
-    _multiply(
+    multiply(
         Event,
         event.pk,
         events,
@@ -72,7 +67,7 @@ def fill(rows: int) -> int:
     lot = "(n * 7919 % 104729) % 1000"
     sent = f"{lot} < 990"
     created = f"(SELECT occurred_at FROM {Event._meta.db_table} WHERE id = {first_event} + {nth})"
-    _multiply(
+    multiply(
         Delivery,
         delivery.pk,
         rows,
@@ -99,27 +94,3 @@ def fill(rows: int) -> int:
     delivery.delete()
     event.delete()
     return hooks[0].pk
-
-
-def _multiply(model: type[models.Model], pk: int, count: int, columns: Mapping[str, str]) -> None:
-    """Copy a row so many times, these columns as the expressions of `n` say; the indexes are made again afterwards."""
-    table = model._meta.db_table
-    names = [str(field.column) for field in model._meta.concrete_fields if not field.primary_key]
-    values = ", ".join(columns.get(name, f"original.{name}") for name in names)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table]
-        )
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f'DROP INDEX "{name}"')
-        # Without parameters Django hands the statement on as it is: % is SQL's own.
-        cursor.execute(
-            f"""
-            WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < {count - 1})
-            INSERT INTO {table} ({", ".join(names)})
-            SELECT {values} FROM number JOIN {table} AS original ON original.id = {pk}
-            """
-        )
-        for _, sql in indexes:
-            cursor.execute(sql)
