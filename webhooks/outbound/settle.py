@@ -5,7 +5,6 @@ Every change of a delivery asks for the fence of the claim: a late result is kep
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from django.utils import timezone
 
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
-from webhooks.models import FINISHED, Attempt, Delivery, Lane, Outcome, Status
-from webhooks.outbound import health, issues, switch
+from webhooks.models import FINISHED, Delivery, Lane, Status
+from webhooks.outbound import attempt, health, issues, switch
 from webhooks.outbound.parcel import Refused, Result
 from webhooks.wire import policy
 from webhooks.wire.exchange import Failure, FailureKind, Response
@@ -40,7 +39,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = ()) -> health.Lear
     if not results:
         return health.Learned()
     judged = [_judge(result) for result in results]
-    sql.insert(Attempt, _ATTEMPT, [_attempt(result) for result in results])
+    attempt.store(results)
     sql.run(
         f"""
         UPDATE {_TABLE} AS delivery SET
@@ -175,65 +174,3 @@ def _lesson(judged: _Judged) -> health.Lesson:
 
 def _interrupted(exchange: Response | Failure) -> bool:
     return isinstance(exchange, Failure) and exchange.kind is FailureKind.INTERRUPTED
-
-
-_ATTEMPT = {
-    "delivery_id": "integer",
-    "number": "integer",
-    "outcome": "text",
-    "started_at": "instant",
-    "duration_ms": "integer",
-    "method": "text",
-    "url": "text",
-    "request_headers": "text",
-    "code": "integer",
-    "reason": "text",
-    "response_headers": "text",
-    "response_body": "text",
-    "response_size": "integer",
-    "failure": "text",
-    "error": "text",
-}
-
-
-def _attempt(result: Result) -> dict[str, Any]:
-    parcel, exchange = result.parcel, result.exchange
-    row: dict[str, Any] = {
-        "delivery_id": parcel.claimed.id,
-        "number": parcel.claimed.tries + 1,
-        "outcome": Outcome.ANSWERED,
-        "started_at": sql.instant(result.started_at),
-        "duration_ms": result.duration_ms,
-        "method": parcel.request.method,
-        "url": parcel.request.url[:2000],
-        "request_headers": _json(parcel.shown_headers),
-        "code": None,
-        "reason": "",
-        "response_headers": "[]",
-        "response_body": "",
-        "response_size": 0,
-        "failure": "",
-        "error": "",
-    }
-    if isinstance(exchange, Response):
-        row |= {
-            "code": exchange.status,
-            "reason": _text(exchange.reason)[:255],
-            "response_headers": _text(_json(exchange.headers)),
-            "response_body": _text(exchange.body.decode(errors="backslashreplace")),
-            "response_size": exchange.size,
-        }
-    else:
-        row |= {"outcome": Outcome.FAILED, "failure": exchange.kind, "error": exchange.message[:255]}
-        if _interrupted(exchange):
-            row |= {"outcome": Outcome.INTERRUPTED, "number": 0}
-    return row
-
-
-def _json(headers: Sequence[tuple[str, str]]) -> str:
-    return json.dumps(headers, ensure_ascii=False, separators=(",", ":"))
-
-
-def _text(received: str) -> str:
-    """PostgreSQL stores neither NUL nor lone surrogates."""
-    return received.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
