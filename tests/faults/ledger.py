@@ -128,6 +128,8 @@ class Balance:
     hidden: list[str]
     # Deliveries that ended otherwise than in success, or have not ended.
     unfinished: dict[str, int]
+    # Claims whose holder never told how they went.
+    deaths: int
     # Seconds from a COMMIT to the first arrival, with how often its claim was lost meanwhile.
     waits: list[tuple[float, int]]
     # The longest time in which nothing arrived although something was to be sent.
@@ -187,6 +189,7 @@ def balance(ledgers: Ledgers) -> Balance:
             pk for pk, row in rows.items() if arrived[pk] > len(row.attempts) or (row.tries and row.tries > row.counted)
         ],
         unfinished=dict(Counter(row.status for row in ledgers.history if row.status != "success")),
+        deaths=sum(attempt.outcome == "lost" for row in ledgers.history for attempt in row.attempts),
         waits=_waits(ledgers, first, rows),
         silence=_silence(ledgers, first),
     )

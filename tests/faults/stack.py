@@ -25,15 +25,17 @@ class Stack:
     redis: str = ""
     # Worker processes as shipped.
     workers: int = 2
+    # What the environment of its programs has besides, name and value.
+    environment: tuple[tuple[str, str], ...] = ()
 
     def install(self, folder: Path, disk: Path | None = None, **changes: str) -> Program:
         """The program on an empty database of its own, and on an empty queue. disk: where SQLite keeps its file."""
-        queue = {}
+        own = dict(self.environment)
         if self.redis:
-            queue["Q_BROKER_URL"] = self.redis
+            own["Q_BROKER_URL"] = self.redis
             with Redis.from_url(self.redis) as client:
                 client.flushall()
-        return Program(folder, copy_database(self.template, disk or folder), **SHIPPED | queue | changes)
+        return Program(folder, copy_database(self.template, disk or folder), **SHIPPED | own | changes)
 
 
 @contextmanager

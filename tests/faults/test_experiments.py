@@ -16,7 +16,7 @@ from tests.faults.stack import Stack
 @pytest.mark.parametrize(
     ("experiment", "stack"),
     [
-        pytest.param(experiment, stack, id=f"{experiment.id}-{stack}")
+        pytest.param(experiment, stack, id=f"{experiment.id}-{experiment.run.__name__}-{stack}")
         for experiment in EXPERIMENTS
         for stack in experiment.stacks
     ],

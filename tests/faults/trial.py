@@ -200,6 +200,12 @@ class Trial:
         ((in_flight,),) = self.program.ask("SELECT count(*) FROM webhooks_delivery WHERE status = 'sending'")
         self.kills.append(Kill(kind, at, in_flight))
 
+    def kill_process(self, pid: int) -> None:
+        """Any other one that the trial has started."""
+        victim = psutil.Process(pid)
+        victim.kill()
+        wait_until(lambda: not lives(victim), 10, "it is dead")
+
     def _victims(self, kind: str) -> list[psutil.Process]:
         limit = time.monotonic() + 60
         while time.monotonic() < limit:
