@@ -24,34 +24,51 @@ from webhooks.wire.exchange import Headers, Request
 
 LARGEST_BODY = 1 << 20
 MASK = "••••••"
+ROOM = 8 << 20
+"""Bytes of bodies that one batch may bring into memory."""
+SLICE = 32
+"""Deliveries whose events and bodies are read at once: they are in memory whatever room there is."""
 
 logger = logging.getLogger(__name__)
 
 
-def compose(claims: Sequence[Claimed]) -> tuple[list[Parcel], list[Refused]]:
-    """Requests for what can be sent, and the reason for what cannot; one delivery's fault stays its own."""
+def compose(claims: Sequence[Claimed], room: int = ROOM) -> tuple[list[Parcel], list[Refused]]:
+    """Requests for what can be sent, and the reason for what cannot; one delivery's fault stays its own.
+
+    Once their bodies fill the room (bytes), what is left is refused as queued: it goes back and uses no try. The first
+    one always fits.
+    """
     webhooks = Webhook.objects.in_bulk({claimed.webhook_id for claimed in claims if claimed.webhook_id})
-    sources = _Sources(claims)
     now = timezone.now()
     papers: dict[int, _Letterhead] = {}
     parcels: list[Parcel] = []
     refused: list[Refused] = []
-    for claimed in claims:
-        webhook = webhooks.get(claimed.webhook_id) if claimed.webhook_id else None
-        if webhook is None or webhook.state == State.DISABLED:
-            refused.append(Refused(claimed, Status.CANCELLED, ""))
-        elif webhook.state == State.PAUSED:
-            refused.append(Refused(claimed, Status.HELD, ""))
-        else:
+    for start in range(0, len(claims), SLICE):
+        some = claims[start : start + SLICE]
+        sources = _Sources(() if parcels and room <= 0 else some)
+        for claimed in some:
+            webhook = webhooks.get(claimed.webhook_id) if claimed.webhook_id else None
+            status = _status(webhook, full=bool(parcels) and room <= 0)
+            if webhook is None or status is not None:
+                refused.append(Refused(claimed, status or Status.CANCELLED, ""))
+                continue
             try:
-                paper = papers.get(webhook.pk)
-                if paper is None:
-                    paper = papers[webhook.pk] = _Letterhead(webhook, now)
+                paper = papers.get(webhook.pk) or papers.setdefault(webhook.pk, _Letterhead(webhook, now))
                 parcels.append(_parcel(claimed, paper, sources))
+                room -= len(parcels[-1].request.body)
             except Exception as error:
                 logger.exception("delivery %s cannot be composed", claimed.id)
                 refused.append(Refused(claimed, Status.FAILURE, f"cannot be written as {claimed.dialect}: {error}"))
     return parcels, refused
+
+
+def _status(webhook: Webhook | None, full: bool) -> Status | None:
+    """What becomes of a delivery that is not sent now; None for one that is. full: there is no room left."""
+    if webhook is None or webhook.state == State.DISABLED:
+        return Status.CANCELLED
+    if webhook.state == State.PAUSED:
+        return Status.HELD
+    return Status.QUEUED if full else None
 
 
 def store(parcels: Iterable[Parcel]) -> None:
@@ -102,7 +119,8 @@ class _Sources:
     """
 
     def __init__(self, claims: Sequence[Claimed]) -> None:
-        stored = sql.run(_chosen(Body, "delivery_id", ["content"]), _ids(claimed.body_of for claimed in claims))
+        bodies = _ids(claimed.body_of for claimed in claims)
+        stored = sql.run(_chosen(Body, "delivery_id", ["content"]), bodies) if claims else ()
         self.bodies = {pk: bytes(content) for pk, content in stored}
         written = {claimed.event_id for claimed in claims if claimed.body_of in self.bodies}
         unwritten = {claimed.event_id for claimed in claims if claimed.body_of not in self.bodies}

@@ -53,7 +53,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A delivery that cannot be sent: from compose. status: failure, held or cancelled."""
+    """A delivery that cannot be sent, or not now: from compose. status: failure, held, cancelled or queued."""
 
     claimed: Claimed
     status: str

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests import factories
+from tests.webhooks.outbound.claims import claimed
 from webhooks.dialects import DIALECTS
 from webhooks.models import Webhook
+from webhooks.outbound import compose, settle
 from webhooks.outbound.compose import MASK, build
 from webhooks.wire.dialect import Setting
 
@@ -103,3 +106,20 @@ def test_an_authorization_of_the_webhooks_own_is_sent_where_the_system_has_none(
     request, shown = build(webhook("save_lead", custom_headers={"Authorization": "Bearer 1"}), b"{}", "msg_1", NOW)
     assert request.header("Authorization") == "Bearer 1"
     assert dict(shown)["Authorization"] == MASK
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_does_not_fit_into_memory_goes_back_and_uses_no_try() -> None:
+    factories.webhook()
+    for _ in range(compose.SLICE + 3):
+        factories.lead()
+    claims = claimed()
+    parcels, refused = compose.compose(claims, room=1)
+    assert [parcel.claimed for parcel in parcels] == claims[:1]
+    settle.refuse(refused)
+    again = claimed()
+    assert [one.id for one in again] == [one.id for one in claims[1:]]
+    assert {(one.fence, one.tries) for one in again} == {(2, 0)}
+    body = len(parcels[0].request.body)
+    parcels, _ = compose.compose(again, room=body * 2 + body // 2)
+    assert len(parcels) == 3
