@@ -114,7 +114,7 @@ def test_a_superusers_is_of_the_account_that_is_chosen(sign_in, crm):
 
 def test_settings_of_the_form_decide_before_they_are_stored(manager, crm, webhook):
     factories.lead()
-    put = preview(manager, new(manager, dialect="save_lead", save_lead__method="PUT"))
+    put = preview(manager, new(manager, dialect="save_lead", name="Enrichment", save_lead__method="PUT"))
     assert "PUT https://hooks.example.com/in" in Page(put).text
     fields = filled(manager, url("change", webhook.pk), leadpro__prefix="", url="https://new.example/in")
     response = preview(manager, fields, webhook)
