@@ -101,6 +101,8 @@ class Conductor:
                 self.round()
                 if not self._more():
                     break
+                if not self.held:
+                    time.sleep(TICK)
         finally:
             self.end()
         return self.settled
@@ -114,11 +116,11 @@ class Conductor:
 
     def round(self) -> None:
         self._collect()
+        claims = self._write(*self._shares())
         now = time.monotonic()
         if now - self.last_reclaim > RECLAIM_EVERY:
             self.last_reclaim = now
             claim.reclaim()
-        claims = self._write(*self._shares())
         if self.held and now - self.last_renewal > conf.lease() / 4:
             self._renew()
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
@@ -149,12 +151,11 @@ class Conductor:
         return self.windows.of(pk, turn.fine).ahead - self.senders.held_for(pk) - composed
 
     def _collect(self) -> None:
-        """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough."""
+        """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough. Where
+        nothing waits for a sender, somebody's event may: then it is a shorter while."""
         if not self.senders.in_hand:
-            if not self.composed and not self.refused:
-                time.sleep(TICK)
             return
-        until = time.monotonic() + SETTLE_WITHIN
+        until = time.monotonic() + (SETTLE_WITHIN if self.senders.waiting else TICK)
         while True:
             results, unsent = self.senders.collect(within=TICK)
             self.senders.adjust()

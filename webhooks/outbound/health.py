@@ -86,7 +86,7 @@ def spend(claims: Sequence[Claimed], reserved: Mapping[int, int]) -> None:
         rate = _rate(health)
         if rate:
             health.next_at = _since(health, rate, now) + timedelta(seconds=len(ids) / rate)
-        if health.drain_to is not None and (not ids or max(ids) > health.drain_to):
+        if health.drain_to is not None and max(ids, default=0) > health.drain_to:
             health.drain_to = None
         health.save(update_fields=["closed_until", "next_at", "drain_to"])
 

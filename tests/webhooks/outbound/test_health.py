@@ -70,7 +70,7 @@ def test_after_the_pause_one_delivery_asks_and_each_time_the_pause_is_longer(rec
     pauses = []
     for _ in range(3):
         receiver.clear()
-        Health.objects.update(closed_until=timezone.now())
+        Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
         assert run() == 1 and len(receiver.received) == 1
         pauses.append((Health.objects.get().closed_until - timezone.now()).total_seconds())
     assert pauses[0] < pauses[1] <= pauses[2] <= health.LONGEST_PAUSE
@@ -80,7 +80,7 @@ def test_while_one_asks_nobody_else_does(receiver, webhook):
     receiver.always(Answer(500))
     leads(8)
     run()
-    Health.objects.update(closed_until=timezone.now())
+    Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
     with transaction.atomic():
         assert health.reserve([webhook.pk]) == {webhook.pk: 1}
         health.spend(claimed(1), {webhook.pk: 1})
@@ -97,7 +97,7 @@ def test_an_answer_opens_it_and_what_piled_up_leaves_at_a_pace_and_in_order(rece
     leads(20)
     receiver.clear()
     receiver.always(Answer(200))
-    Health.objects.update(closed_until=timezone.now())
+    Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
     assert run(linger=0.3) == 20
     assert Health.objects.get().failures == 0 and Health.objects.get().closed_until is None
     came = receiver.received
@@ -313,9 +313,7 @@ def test_a_test_that_is_told_farewell_pauses_nothing(receiver, webhook):
 
 
 def failing_for(days: float, failures: int) -> None:
-    Health.objects.update(
-        failures=failures, failing_since=timezone.now() - timedelta(days=days), closed_until=timezone.now()
-    )
+    Health.objects.update(failures=failures, failing_since=timezone.now() - timedelta(days=days), closed_until=None)
 
 
 @pytest.mark.parametrize(("days", "failures", "paused"), [(5.1, 20, True), (4.9, 2000, False), (30, 3, False)])
