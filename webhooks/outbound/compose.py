@@ -24,7 +24,7 @@ from webhooks.wire.exchange import Headers, Request
 
 LARGEST_BODY = 1 << 20
 MASK = "••••••"
-ROOM = 8 << 20
+ROOM = 4 << 20
 """Bytes of bodies that one batch may bring into memory."""
 SLICE = 32
 """Deliveries whose events and bodies are read at once: they are in memory whatever room there is."""
