@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _NAMES = {
 # Those that are told as changes with the column that they follow.
 _FOLLOWERS = {key: names for key, names in _NAMES.items() if key not in ("account_id", "office_id")}
 _DETAILS = tuple(field.key for field in fields.FIELDS if not field.column and field.kind != "labels")
+_IN_DETAILS = frozenset(_DETAILS)
 _APART = {"custom_fields", "modified_date"}.union(*_NAMES.values())
 # Key -> the column of a row that makes a lead another one.
 _COLUMNS = {key: f"{key}_given" for key in LABELS} | {
@@ -69,6 +71,7 @@ def value(row: Row, key: str) -> Any:
     return row[key] if key in row else fields.EMPTY.get(kind)
 
 
+@lru_cache(maxsize=1024)
 def moment(key: str, when: datetime) -> str:
     """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
     if key != "created_at":
@@ -133,8 +136,7 @@ def _set(row: Row) -> dict[str, Any]:
     told = {key: names for key in LABELS if (names := value(row, key))}
     told |= {key: now for key, now in zip(_PLAIN_CHANGING, _plain_changing(row), strict=True) if now is not None}
     told |= {key: value(row, key) for key in _MOMENTS if key in _COLUMNS}
-    details = row["details"]
-    told |= {key: now for key in _DETAILS if key in details and (now := details[key]) not in _UNSET}
+    told |= {key: now for key, now in row["details"].items() if now not in _UNSET and key in _IN_DETAILS}
     followers = [name for key, names in _FOLLOWERS.items() if key in told for name in names]
     told |= {name: now for name in followers if (now := value(row, name)) is not None}
     return told | {f"custom_fields.{key}": now for key, now in row["custom_fields"].items() if now is not None}

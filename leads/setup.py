@@ -56,8 +56,12 @@ class Setup:
     def stages(self) -> Mapping[int, StageRow]:
         return {stage.id: stage for pipeline in self.pipelines for stage in pipeline.stages}
 
+    @cached_property
+    def _pipelines(self) -> Mapping[int, PipelineRow]:
+        return {pipeline.id: pipeline for pipeline in self.pipelines}
+
     def pipeline(self, pk: object) -> PipelineRow | None:
-        return next((pipeline for pipeline in self.pipelines if pipeline.id == pk), None)
+        return self._pipelines.get(pk) if isinstance(pk, int) else None
 
     def stage(self, pk: object) -> StageRow | None:
         return self.stages.get(pk) if isinstance(pk, int) else None

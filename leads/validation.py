@@ -34,6 +34,7 @@ LONGEST_LOCAL_PART: Final = 64  # of an e-mail address, RFC 5321
 
 # UK numbers are those of Great Britain and Northern Ireland, Jersey, Guernsey and the Isle of Man: one country code.
 UK_CODE: Final = 44
+UK_REGIONS: Final = ("GB", "JE", "GG", "IM")
 
 NEEDS_ADDRESS: Final = ("vendor", "landlord", "mortgage_request")
 NEEDS_ADVERT: Final = ("sale", "let")
@@ -124,7 +125,7 @@ def read_moment(text: str) -> datetime:
 
 def in_seconds(moment: datetime) -> str:
     """As text in UTC: 2024-12-02T14:05:38Z."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()}Z"
 
 
 def _is_number(value: object) -> bool:
@@ -184,8 +185,9 @@ def _email(field: Field, value: object) -> str | None:
 
 
 def _choice(field: Field, value: object) -> str | None:
-    if any(value == code for code, _ in field.choices):
-        return None
+    for code, _ in field.choices:
+        if value == code:
+            return None
     return f"must be one of {', '.join(code for code, _ in field.choices)}"
 
 
@@ -561,6 +563,11 @@ def read_phone(phone: object) -> tuple[str | None, bool]:
 # many leads may be created in between.
 @lru_cache(maxsize=16_384)
 def _read_phone(phone: str) -> tuple[str | None, bool]:
+    if match := _USUAL_PHONE.fullmatch(phone):
+        # What parsing would come to, for a quarter of the time.
+        number = phonenumbers.PhoneNumber(UK_CODE, int(match[1]))
+        if _is_uk(number):
+            return f"+{UK_CODE}{match[1]}", True
     try:
         number = phonenumbers.parse(phone, "GB")
     except phonenumbers.NumberParseException:
@@ -568,4 +575,11 @@ def _read_phone(phone: str) -> tuple[str | None, bool]:
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None, False
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return e164, number.country_code == UK_CODE and phonenumbers.is_valid_number(number)
+    return e164, number.country_code == UK_CODE and _is_uk(number)
+
+
+_USUAL_PHONE = re.compile(r"(?:0|\+44)([1-9]\d{9})", re.ASCII)
+
+
+def _is_uk(number: phonenumbers.PhoneNumber) -> bool:
+    return any(phonenumbers.is_valid_number_for_region(number, region) for region in UK_REGIONS)

@@ -269,7 +269,7 @@ class Lead(Record):
     @classmethod
     def derived(cls, before: Row | None, after: Row, work: Unit, settling: bool = True) -> Row:
         derived = validation.derive({**after["details"], **after}, before)
-        setup = setups.of(after["account_id"], work.using)
+        setup = after.get("setup") or setups.of(after["account_id"], work.using)
         derived |= setup.follow(after, setups.moved(after, before))
         grown = (Lead, after["id"], "histories")
         details = after["details"]

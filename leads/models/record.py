@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, ClassVar, Self
 
@@ -74,21 +75,17 @@ class RecordQuerySet(models.QuerySet["Record"]):
         """The INSERT of save() and bulk_create(), as Django 5.2 asks for it."""
         using = rest["using"] or self.db
         kinds = _kinds(tuple(fields))
-        rows = [
-            _written(
-                using,
-                fields,
-                [
-                    getattr(obj, field.attname) if kind else field.pre_save(obj, True)
-                    for field, kind in zip(fields, kinds, strict=True)
-                ],
-            )
-            for obj in objs
-        ]
-        if raw or None in rows or list(returning_fields or ()) != [self.model._meta.pk]:
-            return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
-        insert = _insert(self.model, using, tuple(fields), len(rows))
-        return statement.run(insert, [value for row in rows for value in row], using, prepare=len(rows) == 1)
+        parameters: list[Any] = []
+        for obj in objs:
+            values = [
+                getattr(obj, field.attname) if kind else field.pre_save(obj, True)
+                for field, kind in zip(fields, kinds, strict=True)
+            ]
+            written = _written(using, fields, values)
+            if written is None or raw or list(returning_fields or ()) != [self.model._meta.pk]:
+                return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
+            parameters += written
+        return statement.run(_insert(self.model, using, tuple(fields), len(objs)), parameters, using, len(objs) == 1)
 
     def _for_write_db(self) -> str:
         self._for_write = True
@@ -168,11 +165,12 @@ class Record(models.Model):
         remember them.
         """
         columns: Row = dict(stored or {})
-        for field in self._meta.concrete_fields:
-            if written is None or field.attname in written or field.name in written:
-                columns[field.attname] = getattr(self, field.attname)
+        for name, attname, _ in _columns(type(self)):
+            if written is None or attname in written or name in written:
+                columns[attname] = getattr(self, attname)
+        columns["id"] = self.pk
         derived: Row = {}
-        if not any(hasattr(value, "resolve_expression") for value in columns.values()):
+        if not any(_is_expression(value) for value in columns.values()):
             derived = self.derived(stored, columns, work, settling=False)
         derived |= self.stamps(before, columns, True, work)
         for column, value in derived.items():
@@ -318,13 +316,20 @@ _AS_THEY_ARE: Mapping[str, type] = {
 
 def _written(using: str, fields: Sequence[Any], values: Sequence[Any]) -> list[Any] | None:
     """The parameters that write these values; None where one is an expression, which is for Django to write."""
-    parameters = list(values)
+    parameters, connection = list(values), connections[using]
     for place, (kind, value) in enumerate(zip(_kinds(tuple(fields)), values, strict=True)):
         if value is not None and type(value) is not kind:
-            if hasattr(value, "resolve_expression"):
+            if _is_expression(value):
                 return None
-            parameters[place] = fields[place].get_db_prep_save(value, connections[using])
+            parameters[place] = fields[place].get_db_prep_save(value, connection)
     return parameters
+
+
+def _is_expression(value: Any) -> bool:
+    return type(value) not in _PLAIN and hasattr(value, "resolve_expression")
+
+
+_PLAIN = frozenset((bool, datetime, dict, int, str, type(None)))
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.test.utils import CaptureQueriesContext
 
+from leads import changes
 from leads.changes import acting, unit
 from leads.events import ORDER
 from leads.models import Lead, Message, Office, Tag, User
@@ -168,6 +169,52 @@ def test_facts_are_told_before_the_commit():
     finally:
         happened.disconnect(look)
     assert seen == [True]
+
+
+def test_what_a_receiver_writes_of_a_record_that_is_still_to_be_told_is_told_with_it(told, monkeypatch):
+    monkeypatch.setattr(changes, "CHUNK", 1)
+    first, second = factories.lead(email="first@example.com"), factories.lead(email="second@example.com")
+    told.clear()
+
+    def answer(sender, facts, **kwargs):
+        if facts[0].record_id == first.pk:
+            Lead.objects.filter(pk=second.pk).update(score=9)
+
+    happened.connect(answer)
+    try:
+        Lead.objects.update(source="walk-in")
+    finally:
+        happened.disconnect(answer)
+    updates = [(fact.record_id, fact.version, fact.changes) for fact in told if fact.type == "lead.updated"]
+    walked_in = {"source": (None, "walk-in")}
+    assert updates == [(first.pk, 2, walked_in), (second.pk, 2, walked_in | {"score": (0, 9)})]
+
+
+def test_a_save_tells_what_the_database_made_of_its_values(told):
+    lead = factories.lead()
+    told.clear()
+    lead.score = "7"
+    lead.details["meta"] = {"campaign": "spring"}
+    lead.save()
+    lead.details["meta"]["campaign"] = "autumn"
+    assert told[-1].changes == {"score": (0, 7), "meta": (None, {"campaign": "spring"})}
+    assert told[-1].snapshot["meta"] == {"campaign": "spring"}
+    assert Lead.rows("default", [lead.pk])[lead.pk]["score"] == 7
+
+
+def test_a_save_writes_what_differs_from_what_is_stored():
+    lead = factories.new_lead()
+    lead.details["comparable_props"] = [{"beds": 1}]
+    lead.save()
+    stale = Lead.objects.get(pk=lead.pk)
+    Lead.objects.filter(pk=lead.pk).update(source="web")
+    stale.details["comparable_props"] = [{"beds": True}]  # for Python the same
+    with pytest.raises(ValidationError):
+        stale.save()
+    stale.details["comparable_props"] = [{"beds": 2}]
+    stale.save()
+    stored = Lead.objects.get(pk=lead.pk)
+    assert (stored.source, stored.details["comparable_props"]) == (None, [{"beds": 2}])
 
 
 def test_queryset_writes_are_told(told):

@@ -888,6 +888,20 @@ def test_an_unchanged_phone_is_not_read_again_and_a_changed_one_is() -> None:
     assert derive({"phone": "07123456789"}, {"phone": "07123456789"})["phone_e164"] == "+447123456789"
 
 
+def test_values_that_are_as_they_were_stored_need_not_be_judged_again() -> None:
+    stored = VENDOR | {"title": "x" * 11, "comparable_props": [{"beds": 1}]}
+    now = stored | {"last_name": "y" * 51, "comparable_props": [{"beds": True}]}  # which Python takes for the same
+    assert broken(validate(now, None, stored)) == {
+        ("title", "length"),
+        ("last_name", "length"),
+        ("comparable_props", "comparables"),
+    }
+    assert broken(validate(now, None, stored, changed_only=True)) == {
+        ("last_name", "length"),
+        ("comparable_props", "comparables"),
+    }
+
+
 def test_derived_values_pass_the_rules_and_change_nothing_the_second_time() -> None:
     lead = without(VENDOR, "full_name") | {"first_name": "a" * 50, "last_name": "b" * 50}
     once = lead | derive(lead)

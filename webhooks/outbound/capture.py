@@ -48,6 +48,7 @@ def capture(facts: Sequence[Fact]) -> list[Captured]:
 
 def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]:
     told: Fact | None = None
+    stored_as = connection.ops.adapt_datetimefield_value
     for uid, fact in zip(uids, facts, strict=True):
         if told is None or fact.snapshot is not told.snapshot:  # the facts of one record share it, and its changes
             told, snapshot, changes = fact, _json(fact.snapshot), _json(fact.changes)
@@ -60,7 +61,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
             fact.label[:255],
             fact.snapshot.get("email") or "",
             fact.version,
-            connection.ops.adapt_datetimefield_value(fact.occurred_at),
+            stored_as(fact.occurred_at),
             snapshot,
             changes,
             _json(fact.context) if fact.context else "{}",
