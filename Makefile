@@ -6,13 +6,14 @@ VENV = .venv/bin/python
 PYTEST = $(VENV) -m pytest -n 3 --dist worksteal
 POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conformance)
 
-.PHONY: help run test test-fast lint bench packages test-packages
+.PHONY: help run test test-fast lint bench faults packages test-packages
 
 help:
 	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
 	@echo "make test       all checks and all tests, on SQLite and on a temporary PostgreSQL"
 	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and the systems' checklists"
 	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
+	@echo "make faults     kill, starve and stop it in every way, for more than an hour; writes docs/faults.md"
 	@echo "make bench      measure; the table is also written to build/bench.json (QUICK=1: the same, small)"
 
 run: packages
@@ -47,3 +48,7 @@ test-fast: test-packages
 bench: test-packages
 	@$(VENV) -m tests.services find-redis
 	$(VENV) -m benchmarks $(if $(QUICK),--quick)
+
+faults: test-packages
+	@$(VENV) -m tests.services find-redis
+	$(VENV) -m tests.faults

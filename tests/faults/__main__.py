@@ -1,6 +1,7 @@
 """python -m tests.faults [--short] [F1 F2 ...]: run experiments, all of them unless some are named, in their full size.
 
-All of them in full (`make faults`, for hours) write docs/faults.md. Ends with 1 when something did not hold.
+What they find in full is written to docs/faults.md, each in its own section (`make faults`: all of them, for more than
+an hour). Ends with 1 when something did not hold.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from tests.faults.stack import STACKS, Stack
 from tests.faults.table import Finding, write
 
 
-def run(experiments: list[Experiment[Any]], short: bool) -> list[Finding]:
-    found = []
+def run(experiments: list[Experiment[Any]], short: bool) -> bool:
+    """Did all of it hold?"""
+    holds = True
     with ExitStack() as running:
         started: dict[str, Stack] = {}
         for experiment in experiments:
+            found = []
             for name in experiment.stacks:
                 if name not in started:
                     started[name] = running.enter_context(STACKS[name]())
@@ -30,7 +33,10 @@ def run(experiments: list[Experiment[Any]], short: bool) -> list[Finding]:
                 took = time.monotonic() - begun
                 print(f"    {took:.0f} s", flush=True)
                 found.append(Finding(experiment, started[name].name, tuple(checks), took))
-    return found
+            holds = holds and all(finding.holds for finding in found)
+            if not short:
+                write(found)
+    return holds
 
 
 def main(arguments: list[str]) -> int:
@@ -43,10 +49,8 @@ def main(arguments: list[str]) -> int:
     if reason := services.no_redis():
         print(f"The faults of PostgreSQL and Redis need Redis: {reason}.", file=sys.stderr)
         return 1
-    found = run([experiment for experiment in EXPERIMENTS if not named or experiment.id in named], short)
-    if not short and not named:
-        write(found)
-    return int(not all(finding.holds for finding in found))
+    wanted = [experiment for experiment in EXPERIMENTS if not named or experiment.id in named]
+    return int(not run(wanted, short))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def id_per_attempt() -> None:
 
 
 def lease_below_deadline() -> None:
-    """A claim ends before its try may, and the start-up does not mind: the guard before each send lets nothing leave."""
+    """A claim ends before its try may, and no check at the start minds. The guard before a send lets nothing leave."""
     from django.core.checks.registry import registry
 
     from webhooks import conf, queue

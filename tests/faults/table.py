@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,7 +21,8 @@ Each experiment runs the real program, kills, starves or stops something, and co
 was committed (read from the leads), what the receiver had on disk before it answered, and Webhook History. Signatures
 are verified by standardwebhooks and PyJWT. Queue settings, leases and deadlines are as shipped; the waits between tries
 are a hundredth. `tests/faults/` has the experiments; `make test` runs each in a short form, and shows that the judge
-notices a program that is broken on purpose.
+notices a program that is broken on purpose. `make faults` runs all of this again, for more than an hour, and writes
+this page.
 """
 
 
@@ -38,22 +38,34 @@ class Finding:
         return all(check.holds for check in self.checks)
 
 
-def write(found: Iterable[Finding]) -> None:
-    PAGE.write_text(page(list(found), datetime.now(UTC)), encoding="utf-8")
+def write(findings: list[Finding]) -> None:
+    """Put the findings of one experiment into the page, in the place of its earlier ones."""
+    kept = PAGE.read_text(encoding="utf-8") if PAGE.exists() else HEAD
+    PAGE.write_text(page(kept, findings, datetime.now(UTC)), encoding="utf-8")
 
 
-def page(found: list[Finding], when: datetime) -> str:
-    lines = [HEAD, f"Measured {when:%Y-%m-%d} by `make faults` on {_machine()}.", ""]
-    for experiment in dict.fromkeys(finding.experiment for finding in found):
-        own = [finding for finding in found if finding.experiment == experiment]
-        lines += [
-            f"## {experiment.id}: {experiment.title}",
+def page(kept: str, findings: list[Finding], when: datetime) -> str:
+    """The whole page: what was on it before, with one experiment's section new."""
+    _, *sections = kept.split("\n## ")
+    experiment = findings[0].experiment
+    title = f"{experiment.id}: {experiment.title}"
+    by_title = {section.partition("\n")[0]: section.strip() for section in sections}
+    by_title[title] = "\n".join(
+        [
+            title,
             "",
-            f"Seed {experiment.seed}, {_size(experiment.full)}.",
+            f"Seed {experiment.seed}: {_size(experiment.full)}. {when:%Y-%m-%d}, `{command(experiment)}`,",
+            f"{_machine()}.",
             "",
+            *_table(findings),
         ]
-        lines += [*_table(own), ""]
-    return "\n".join(lines)
+    )
+    in_order = sorted(by_title.items(), key=lambda pair: (int(pair[0].partition(":")[0][1:]), pair[0]))
+    return "\n\n## ".join([HEAD.strip(), *(section for _, section in in_order)]) + "\n"
+
+
+def command(experiment: Experiment[Any]) -> str:
+    return f"python -m tests.faults {experiment.id}"
 
 
 def _table(findings: list[Finding]) -> list[str]:
@@ -88,5 +100,5 @@ def _machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("Django", "django-q2", "psycopg"))
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, a temporary PostgreSQL and Redis, {packages}"
+        f"SQLite {sqlite3.sqlite_version}, {packages}"
     )

@@ -264,7 +264,11 @@ class Trial:
         return [one for one in answers if one.id is not None and versions.get(one.id, 0) < one.version]
 
     def balance(self) -> Balance:
-        return balance(self.ledgers())
+        found = balance(self.ledgers())
+        print(
+            f"    {found.requests} requests, longest wait {found.longest_wait:.1f} s, claims that died {found.deaths}"
+        )
+        return found
 
     def ledgers(self) -> Ledgers:
         commits = _commits(self.folder / "commits.jsonl")
