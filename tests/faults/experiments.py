@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults import broker, clusters, commits, embedded, keys, kills, restarts
+from tests.faults import broker, clusters, commits, embedded, keys, kills, neighbours, restarts
 from tests.faults.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
     sorted(
         (
             experiment
-            for family in (broker, clusters, commits, embedded, keys, kills, restarts)
+            for family in (broker, clusters, commits, embedded, keys, kills, neighbours, restarts)
             for experiment in family.EXPERIMENTS
         ),
         key=lambda experiment: int(experiment.id[1:]),
