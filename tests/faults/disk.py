@@ -70,13 +70,19 @@ class ForbiddenFiles:
 def disk() -> Iterator[Disk]:
     with tempfile.TemporaryDirectory(prefix="leadcrm-disk-") as name:
         folder = Path(name)
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", name], capture_output=True
-        )
-        if mounted.returncode:
+        if not _mounted(name):
             yield ForbiddenFiles(folder)
             return
         try:
             yield SmallDisk(folder)
         finally:
             subprocess.run(["umount", "--lazy", name], check=True)
+
+
+def _mounted(folder: str) -> bool:
+    options = f"size={SIZE},mode=700"
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
+    except OSError:
+        return False
+    return done.returncode == 0
