@@ -13,8 +13,9 @@ class Size:
     seconds: float
     # Deliveries of a player before the rounds.
     warm_up: int
-    # Saves by one player in one round.
+    # Saves by one player in one round, and leads that are created at once.
     saves: int
+    bulk: int
     # Requests that are written for one system in one round.
     bodies: int
     # Saves whose way to the receiver is timed.
@@ -40,6 +41,7 @@ FULL = Size(
     seconds=3.0,
     warm_up=200,
     saves=60,
+    bulk=10_000,
     bodies=1_000,
     samples=200,
     sustained=60.0,
@@ -56,6 +58,7 @@ QUICK = Size(
     seconds=2.0,
     warm_up=100,
     saves=30,
+    bulk=10_000,
     bodies=500,
     samples=50,
     sustained=25.0,
@@ -73,6 +76,7 @@ SMOKE = Size(
     seconds=0.1,
     warm_up=5,
     saves=2,
+    bulk=50,
     bodies=2,
     samples=2,
     sustained=0.5,

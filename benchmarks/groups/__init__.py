@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import claim, deliver, history, latency, render, save, worker
+from benchmarks.groups import bulk_create, claim, deliver, history, latency, render, save, worker
 
 GROUPS: Mapping[str, ModuleType] = {
     "render": render,
     "deliver": deliver,
     "save": save,
+    "bulk_create": bulk_create,
     "latency": latency,
     "claim": claim,
     "worker": worker,
