@@ -55,7 +55,7 @@ def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
         return 0
     # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled or deleted
     # meanwhile gets none, and whoever pauses or resumes it sees every row that was stored under its old state.
-    return statement.count(_insert(), [int(lane), sql.encode(matches)])
+    return statement.count(_insert(), [sql.encode(matches), int(lane)])
 
 
 # What is asked at every save is usually answered as before, and need not be read again.
@@ -115,21 +115,27 @@ def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[List
 
 @cache
 def _insert() -> str:
-    heard = {"uid": "text", "account_id": "integer", "record": "text", "sent_as": "text", "webhooks": "integers"}
-    # The event's key is looked up for each row: for a join PostgreSQL would read a small table of events to its end.
+    told = {"uid": "text", "account_id": "integer", "record": "text", "sent_as": "text", "webhooks": "integers"}
+    # Materialized, as SQLite would read the JSON anew for each webhook. The event's key is looked up, as for a join
+    # PostgreSQL would read a small table of events to its end.
     return f"""
+        WITH heard AS MATERIALIZED (
+            SELECT told.*, {sql.now()} AS now,
+                (SELECT event.id FROM {Event._meta.db_table} event WHERE event.uid = told.uid) AS event_id
+            FROM {sql.rows(told, alias="told")}
+        )
         INSERT INTO {Delivery._meta.db_table} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
             order_key, status, due_at, fence, tries, lost, error
         )
-        SELECT (SELECT event.id FROM {Event._meta.db_table} event WHERE event.uid = heard.uid), heard.account_id,
-            webhook.id, webhook.name, webhook.dialect, heard.sent_as, 'msg_' || heard.uid || '_' || webhook.id,
-            {sql.boolean(False)}, %s, {sql.now()}, CASE WHEN webhook.keep_order THEN heard.record END,
-            CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
+        SELECT heard.event_id, heard.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
+            'msg_' || heard.uid || '_' || webhook.id, {sql.boolean(False)}, %s, heard.now,
+            CASE WHEN webhook.keep_order THEN heard.record END,
+            CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, heard.now,
             0, 0, 0, ''
-        FROM {sql.rows(heard, alias="heard")}
+        FROM heard
         CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}
         CROSS JOIN {Webhook._meta.db_table} webhook
         WHERE webhook.id = chosen.value AND webhook.state <> '{State.DISABLED}'
-        ORDER BY 1, webhook.id {sql.lock_keep("webhook")}
+        ORDER BY heard.event_id, webhook.id {sql.lock_keep("webhook")}
     """
