@@ -18,14 +18,14 @@ import pytest
 from django.core.management import call_command
 from django.db import DataError, connection, transaction
 from django.http import QueryDict
-from django.utils import timezone
 
 from leads.scope import Scope
 from tests import factories
 from tests.receiver import Answer, Receiver
+from tests.webhooks.outbound.claims import hurry
 from webhooks.admin.webhook_form import webhook_form
 from webhooks.dialects import DIALECTS
-from webhooks.models import Attempt, Delivery, Health, Status, Webhook
+from webhooks.models import Attempt, Delivery, Status, Webhook
 from webhooks.outbound import deliver, replay, trial
 from webhooks.outbound.address import AddressPolicy
 from webhooks.outbound.selection import Selection
@@ -128,11 +128,9 @@ def loaded(folder: Path, url: str, headers: dict[str, str] | None = None) -> Web
 def run_all() -> None:
     """Every try that a delivery has, as if the waits were over."""
     for _ in range(10):
-        waiting = Delivery.objects.filter(status=Status.QUEUED)
-        if not waiting:
+        if not Delivery.objects.filter(status=Status.QUEUED).exists():
             return
-        waiting.update(due_at=timezone.now())
-        Health.objects.update(closed_until=None)
+        hurry()
         deliver.run(stop=lambda: None, linger=0.0)
     raise AssertionError("a delivery does not end")
 
