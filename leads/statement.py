@@ -15,6 +15,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
 FEW = 4
+MOST_KEPT = 100
 
 
 def run(
@@ -59,12 +60,23 @@ def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: boo
             return (raw.executemany if many else raw.execute)(_marked(statement), parameters)
         if raw.prepare_threshold is None and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             raw.prepare_threshold = maxsize  # by itself nothing is prepared, only what asks for it
-        cursor = psycopg.Cursor(raw)
+        cursor = _kept_cursor(connection, statement) if prepare else psycopg.Cursor(raw)
         if many:
-            cursor.executemany(statement, parameters)  # type: ignore[arg-type]
+            cursor.executemany(statement, parameters)
         else:
-            cursor.execute(statement, parameters, prepare=prepare)  # type: ignore[arg-type]
+            cursor.execute(statement, parameters, prepare=prepare)
         return cursor
+
+
+def _kept_cursor(connection: Any, statement: str) -> Any:
+    """The cursor that ran this statement before on this connection: it knows how to read its rows."""
+    raw = connection.connection
+    of, cursors = connection.__dict__.get("kept_cursors", (None, {}))
+    if of is not raw or len(cursors) > MOST_KEPT:
+        connection.kept_cursors = raw, (cursors := {})
+    if statement not in cursors:
+        cursors[statement] = psycopg.Cursor(raw)
+    return cursors[statement]
 
 
 @lru_cache(maxsize=1024)
