@@ -80,7 +80,14 @@ class Conductor:
         self.windows = windows()
         # An earlier task may have ended before it could say so.
         self.windows.rested()
-        self.senders = Senders(lambda request, deadline: self.door.send(request, deadline=deadline), self.windows)
+        self.senders = Senders(
+            lambda request, deadline: self.door.send(request, deadline=deadline),
+            self.windows,
+            ends_by=self.claim_until + conf.LONGEST_TIMEOUT,
+        )
+        # The time to claim is over, but tries of slow receivers are out: those that answer are still served.
+        self.closing = False
+        self.overrun = False
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
@@ -111,8 +118,13 @@ class Conductor:
         now = time.monotonic()
         if self.held:
             self.last_busy = now
-        # A task that has work in hand when its window closes leaves the rest to the next one.
-        return now < self.claim_until and now - self.last_busy <= self.linger
+        if now < self.claim_until:
+            return now - self.last_busy <= self.linger
+        if not self.closing:
+            self.closing = True
+            self._unload()
+        # Were this process to do nothing but wait for them, and others as well, nobody would be there for the rest.
+        return not self.overrun and self.senders.slow()
 
     def round(self) -> None:
         self._collect()
@@ -132,7 +144,8 @@ class Conductor:
     def _shares(self) -> tuple[list[Share], set[int]]:
         """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
         SQLite's write lock."""
-        if self.senders.waiting + len(self.composed) >= LOW_WATER:
+        if self.composed or self.senders.waiting >= LOW_WATER:
+            # What is written leaves first.
             return [], set()
         turns = look()
         for turn in turns:
@@ -146,9 +159,10 @@ class Conductor:
     def _room(self, turn: Turn) -> int:
         if turn.stopped:
             return conf.CLAIM_BATCH
-        pk = turn.webhook_id
-        composed = sum(parcel.claimed.webhook_id == pk for parcel in self.composed)
-        return self.windows.of(pk, turn.fine).ahead - self.senders.held_for(pk) - composed
+        window = self.windows.of(turn.webhook_id, turn.fine)
+        if self.closing and window.doubtful:
+            return 0
+        return window.ahead - self.senders.held_for(turn.webhook_id)
 
     def _collect(self) -> None:
         """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough. Where
@@ -157,9 +171,11 @@ class Conductor:
             return
         until = time.monotonic() + (SETTLE_WITHIN if self.senders.waiting else TICK)
         while True:
-            results, unsent = self.senders.collect(within=TICK)
+            results, unsent = self.senders.collect(within=0 if self.composed or self.refused else TICK)
             self.senders.adjust()
             self.unsettled += results
+            # A try that does not fit into the task's time any more.
+            self.overrun = self.overrun or self.closing and bool(unsent)
             unsent += self._recall(_strained(results))
             self._give_back([parcel.claimed for parcel in unsent])
             if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
@@ -224,14 +240,20 @@ class Conductor:
             for claimed in claims:
                 self.held.pop(claimed.id, None)
 
-    def end(self) -> None:
-        """Give back what was not sent, wait for what was, and settle it; cut it when told to stop."""
+    def _unload(self) -> None:
+        """Give back what was not sent; somebody else may take it."""
         self.senders.recall()
         self.composed, self.refused = [], []
         # All that is held and not on its way, whatever step it had reached when the round ended.
         leaving = self.senders.ids | {result.parcel.claimed.id for result in self.unsettled}
         unsent = [claimed for pk, claimed in self.held.items() if pk not in leaving]
         self._give_back(unsent)
+        if unsent and self.stop() is None:
+            queue.nudge()
+
+    def end(self) -> None:
+        """Give back what was not sent, wait for what was, and settle it; cut it when told to stop."""
+        self._unload()
         self.senders.dismiss()
         cut_at: float | None = None
         while self.senders.in_hand:
@@ -247,8 +269,6 @@ class Conductor:
             if self.unsettled and cut_at is None:
                 self._write([], ())
         self._write([], ())
-        if unsent and self.stop() is None:
-            queue.nudge()
 
 
 def _strained(results: Sequence[Result]) -> set[int]:

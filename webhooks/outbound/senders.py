@@ -7,6 +7,7 @@ next is decided when a thread is free: live ones first, webhook by webhook, each
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 
 from webhooks.models import Lane
 from webhooks.outbound.parcel import Parcel, Result
-from webhooks.outbound.windows import Window, Windows
+from webhooks.outbound.windows import SLOW, Window, Windows
 from webhooks.wire.exchange import Failure, Request, Response
 from webhooks.wire.policy import is_strained
 
@@ -43,9 +44,11 @@ class _Line:
 class Senders:
     """Takes parcels, hands back results. All methods are for the one thread that conducts."""
 
-    def __init__(self, send: Send, windows: Windows) -> None:
+    def __init__(self, send: Send, windows: Windows, ends_by: float = math.inf) -> None:
+        """ends_by: no try begins that might end later (time.monotonic())."""
         self._send = send
         self._windows = windows
+        self._ends_by = ends_by
         # Guards all that follows, but for _done, which bears several hands by itself.
         self._lock = threading.Lock()
         self._work_to_do = threading.Condition(self._lock)
@@ -79,6 +82,12 @@ class Senders:
     def held_for(self, webhook_id: int) -> int:
         """Parcels of one webhook in hand."""
         return self._held.get(webhook_id, 0)
+
+    def slow(self) -> bool:
+        """Is a try out that may go on for long?"""
+        now = time.monotonic()
+        with self._lock:
+            return any(doubtful or now - started > SLOW for started, doubtful in self._started.values())
 
     def submit(self, parcels: Iterable[Parcel], lease_ends: float) -> None:
         """Send these, each only if the lease (time.monotonic()) still covers it then."""
@@ -181,7 +190,8 @@ class Senders:
         while (taken := self._take(me)) is not None:
             parcel, window = taken
             started = time.monotonic()
-            if started + parcel.deadline + MARGIN > self._lease_ends.get(parcel.claimed.id, 0.0):
+            latest = min(self._lease_ends.get(parcel.claimed.id, 0.0) - MARGIN, self._ends_by)
+            if started + parcel.deadline > latest:
                 self._finish(me, window, parcel)
                 continue
             at = datetime.now(UTC)

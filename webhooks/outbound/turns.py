@@ -40,7 +40,7 @@ def look() -> list[Turn]:
             UNION ALL
             SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED} AND webhook_id > busy.webhook_id)
             FROM busy WHERE busy.webhook_id IS NOT NULL
-        ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS (
+        ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
             SELECT webhook.id AS webhook_id, lanes.lane, health.webhook_id AS known, health.failures,
                 webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
                 AS limited, {_STOPPED} AS stopped, ({first_due("webhook.id", "lanes.lane")}) AS due_at
