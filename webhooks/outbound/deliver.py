@@ -175,7 +175,7 @@ class Conductor:
             self.senders.adjust()
             self.unsettled += results
             # A try that does not fit into the task's time any more.
-            self.overrun = self.overrun or self.closing and bool(unsent)
+            self.overrun = self.overrun or (self.closing and bool(unsent))
             unsent += self._recall(_strained(results))
             self._give_back([parcel.claimed for parcel in unsent])
             if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:

@@ -177,6 +177,31 @@ def test_receivers_that_do_not_answer_hold_up_nobody_else(receiver):
         assert receiver.wait_for(15)[-1].at - began < 2.5
 
 
+def test_while_a_task_waits_for_its_last_slow_tries_the_others_are_served(receiver):
+    """Its time to claim is over; were it only to wait now, nobody might be there for a lead that is saved."""
+    healthy = factories.webhook(receiver.url, name="Healthy")
+    leads(1)
+    run()
+    with Receiver() as silent:
+        silent.always(Answer(silent=True))
+        dead = factories.webhook(silent.url, name="Black hole", timeout=3)
+        leads(3)
+        began = time.monotonic()
+        saved: list[float] = []
+
+        def save_late() -> None:
+            if not saved and time.monotonic() > began + 1:
+                saved.append(time.monotonic())
+                leads(1)
+
+        deliver.run(stop=save_late, claim_for=0.3, linger=0.0)
+        assert len(silent.received) == 1
+        assert 2.5 < time.monotonic() - began < 8
+    assert receiver.wait_for(5)[-1].at - saved[0] < 1
+    assert Delivery.objects.filter(webhook=healthy, status=Status.SUCCESS).count() == 5
+    assert Delivery.objects.filter(webhook=dead, tries=0, status=Status.QUEUED).count() == 3
+
+
 def test_more_dead_receivers_than_threads_leave_some_to_the_living(receiver, monkeypatch):
     monkeypatch.setattr("webhooks.outbound.senders.MOST_DOUBTFUL", 4)
     healthy = factories.webhook(receiver.url, name="Healthy")
