@@ -90,9 +90,9 @@ def lock_skip(alias: str = "") -> str:
     return f"FOR UPDATE {f'OF {alias} ' if alias else ''}SKIP LOCKED"
 
 
-def lock_keep(alias: str) -> str:
+def lock_keep(alias: str, skip: bool = False) -> str:
     """See each row as whoever has it locked leaves it, and let nobody else lock it until we commit."""
-    return f"FOR KEY SHARE OF {alias}" if is_postgresql() else ""
+    return f"FOR KEY SHARE OF {alias}{' SKIP LOCKED' if skip else ''}" if is_postgresql() else ""
 
 
 def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from webhooks.outbound.senders import Senders
 from webhooks.outbound.shares import Share, clip, share_out
 from webhooks.outbound.turns import Turn, look
 from webhooks.outbound.windows import Windows
+from webhooks.wire.exchange import Failure, FailureKind
 from webhooks.wire.policy import is_strained
 
 # Claim again when fewer than this wait for a sender.
@@ -88,6 +89,8 @@ class Conductor:
         # The time to claim is over, but tries of slow receivers are out: those that answer are still served.
         self.closing = False
         self.overrun = False
+        # Deliveries that ask for their webhook whether its receiver is back.
+        self.probes: set[int] = set()
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
@@ -162,7 +165,9 @@ class Conductor:
         window = self.windows.of(turn.webhook_id, turn.fine)
         if self.closing and window.doubtful:
             return 0
-        return window.ahead - self.senders.held_for(turn.webhook_id)
+        # What is counted by the second has to leave at once.
+        most = window.size if turn.limited else window.ahead
+        return most - self.senders.held_for(turn.webhook_id)
 
     def _collect(self) -> None:
         """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough. Where
@@ -197,11 +202,14 @@ class Conductor:
             reserved = health.reserve({share.webhook_id for share in shares} & set(limited))
             claims = claim.claim(clip(shares, reserved))
             if reserved:
-                health.spend(claims, reserved)
+                self.probes |= health.spend(claims, reserved)
         for result in results:
             self.held.pop(result.parcel.claimed.id, None)
+            if not _interrupted(result):
+                self.probes.discard(result.parcel.claimed.id)
         for one in refused:
             self.held.pop(one.claimed.id, None)
+        self._unasked([one.claimed for one in refused] + [one.parcel.claimed for one in results if _interrupted(one)])
         self.unsettled, self.composed, self.refused = [], [], []
         self.settled += len(results)
         self.fine = self.fine - learned.stopped | learned.fine
@@ -237,8 +245,16 @@ class Conductor:
     def _give_back(self, claims: list[Claimed]) -> None:
         if claims:
             claim.release(claims)
+            self._unasked(claims)
             for claimed in claims:
                 self.held.pop(claimed.id, None)
+
+    def _unasked(self, claims: Sequence[Claimed]) -> None:
+        """Of these nothing was learned."""
+        probes = [claimed for claimed in claims if claimed.id in self.probes]
+        if probes:
+            health.unasked({claimed.webhook_id for claimed in probes if claimed.webhook_id})
+            self.probes.difference_update(claimed.id for claimed in probes)
 
     def _unload(self) -> None:
         """Give back what was not sent; somebody else may take it."""
@@ -274,3 +290,7 @@ class Conductor:
 def _strained(results: Sequence[Result]) -> set[int]:
     """The webhooks whose receivers are not to be sent more before it is known what that means."""
     return {result.parcel.claimed.webhook_id or 0 for result in results if is_strained(result.exchange)}
+
+
+def _interrupted(result: Result) -> bool:
+    return isinstance(result.exchange, Failure) and result.exchange.kind is FailureKind.INTERRUPTED

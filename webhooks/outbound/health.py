@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
+from typing import TypeVar
 
 from django.db import connection
 from django.db.models import QuerySet
 
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
-from webhooks.models import Delivery, Health, Webhook
+from webhooks.models import Delivery, Health, Status, Webhook
 from webhooks.outbound import issues, switch
 from webhooks.outbound.parcel import Claimed
 
-# So many failed tries in a row close a webhook; each probe that fails doubles the pause.
+Kept = TypeVar("Kept", Health, Webhook)
+
+# So many failed tries in a row close a webhook; each probe that fails about doubles the pause.
 CLOSES_AFTER = 5
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 # What a receiver may ask for by Retry-After.
@@ -65,7 +68,7 @@ def reserve(webhook_ids: Collection[int]) -> dict[int, int]:
     allowed = dict.fromkeys(webhook_ids, 0)
     rows = Health.objects.filter(pk__in=webhook_ids).select_related("webhook")
     known = set()
-    for health in _locked(rows, skip=True):
+    for health in _in_order(rows, skip=True):
         known.add(health.pk)
         allowed[health.pk] = _allowance(health, now)
     for webhook_id in set(webhook_ids) - known:
@@ -74,21 +77,35 @@ def reserve(webhook_ids: Collection[int]) -> dict[int, int]:
     return allowed
 
 
-def spend(claims: Sequence[Claimed], reserved: Mapping[int, int]) -> None:
-    """Book what was claimed of what was reserved."""
+def spend(claims: Sequence[Claimed], reserved: Mapping[int, int]) -> set[int]:
+    """Book what was claimed of what was reserved; returns the deliveries that ask whether a receiver is back."""
     now = sql.clock()
     taken = {pk: [one.id for one in claims if one.webhook_id == pk] for pk, number in reserved.items() if number}
+    probes: set[int] = set()
     for health in Health.objects.filter(pk__in=taken).select_related("webhook"):
         ids = taken[health.pk]
         if health.closed_until is not None and ids:
             # The probe: nobody sends another until it is settled, or lost.
             health.closed_until = now + timedelta(seconds=conf.lease())
+            probes.update(ids)
         rate = _rate(health)
         if rate:
             health.next_at = _since(health, rate, now) + timedelta(seconds=len(ids) / rate)
-        if health.drain_to is not None and max(ids, default=0) > health.drain_to:
+        if health.drain_to is not None and max(ids, default=0) > health.drain_to and not _piled_up(health):
             health.drain_to = None
         health.save(update_fields=["closed_until", "next_at", "drain_to"])
+    return probes
+
+
+def unasked(webhook_ids: Collection[int]) -> None:
+    """Their probes did not come about: another may."""
+    Health.objects.filter(pk__in=webhook_ids, closed_until__isnull=False).update(closed_until=sql.clock())
+
+
+def _piled_up(health: Health) -> bool:
+    """Is anything left of what a drain began with?"""
+    old = Delivery.objects.filter(webhook=health.pk, status=Status.QUEUED, pk__lte=health.drain_to)
+    return old.filter(due_at__lte=sql.clock()).exists()
 
 
 def learn(lessons: Iterable[Lesson]) -> Learned:
@@ -96,13 +113,16 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
     news = {pk: list(found) for pk, found in groupby(sorted(lessons, key=_order), key=attrgetter("webhook_id"))}
     if not news:
         return Learned()
+    # Webhooks before their health and their deliveries, in one order: as people's switches lock them, and as rows that
+    # name a webhook do at COMMIT. Saves, which only keep a webhook from going away, are not waited for.
+    list(_in_order(Webhook.objects.filter(pk__in=news)))
     _created(news)
     now = sql.clock()
     fine: set[int] = set()
     stopped: set[int] = set()
-    for health in _locked(Health.objects.filter(pk__in=news).select_related("webhook")):
+    for health in _in_order(Health.objects.filter(pk__in=news).select_related("webhook")):
         found = news[health.pk]
-        if pause := max(_take(health, lesson) for lesson in found):
+        if pause := max(_take(health, lesson, now) for lesson in found):
             health.closed_until = now + timedelta(seconds=pause)
         health.save()
         issues.record(health.webhook, found)
@@ -127,18 +147,19 @@ def _created(webhook_ids: Iterable[int]) -> list[tuple[int]]:
         INSERT INTO {Health._meta.db_table} (webhook_id, failures)
         SELECT webhook.id, 0 FROM {Webhook._meta.db_table} webhook
         WHERE webhook.id IN (SELECT id FROM {sql.rows({"id": "integer"})}) ORDER BY webhook.id
+        {sql.lock_keep("webhook", skip=True)}
         ON CONFLICT (webhook_id) DO NOTHING RETURNING webhook_id
         """,
         sql.encode({"id": pk} for pk in webhook_ids),
     )
 
 
-def _locked(rows: QuerySet[Health], skip: bool = False) -> QuerySet[Health]:
-    """In one order everywhere, so that two processes do not wait for each other."""
+def _in_order(rows: QuerySet[Kept], skip: bool = False) -> QuerySet[Kept]:
+    """Locked in one order everywhere, so that two processes do not wait for each other."""
     rows = rows.order_by("pk")
     if connection.vendor == "sqlite":
         return rows
-    return rows.select_for_update(of=("self",), skip_locked=skip)
+    return rows.select_for_update(of=("self",), no_key=True, skip_locked=skip)
 
 
 def _allowance(health: Health, now: datetime) -> int:
@@ -164,8 +185,10 @@ def _since(health: Health, rate: float, now: datetime) -> datetime:
     return earliest if health.next_at is None else max(earliest, health.next_at)
 
 
-def _take(health: Health, lesson: Lesson) -> float:
+def _take(health: Health, lesson: Lesson, now: datetime) -> float:
     """Change the row by one try; returns for how many seconds it closes the webhook."""
+    if lesson.success and health.failing_since is not None and lesson.at < health.failing_since:
+        return 0.0  # it left before the receiver began to fail
     was_closed = health.closed_until is not None
     if lesson.success or not lesson.strained:
         # The receiver is there.
@@ -180,12 +203,12 @@ def _take(health: Health, lesson: Lesson) -> float:
     health.failing_since = health.failing_since or lesson.at
     if not lesson.strained:
         return 0.0
-    if lesson.retry_after is not None:
-        return min(lesson.retry_after, LONGEST_RETRY_AFTER)
+    asked_for = min(lesson.retry_after or 0.0, LONGEST_RETRY_AFTER)
     if was_closed or lesson.slow_down or health.failures >= CLOSES_AFTER:
-        doubled = FIRST_PAUSE * 2.0 ** min(max(health.failures - CLOSES_AFTER, 0), 10)
-        return min(doubled, LONGEST_PAUSE) * conf.retry_scale()
-    return 0.0
+        # As long again as it has been failing: each pause is about twice the one before.
+        failing = (now - health.failing_since).total_seconds()
+        return max(asked_for, min(max(failing, FIRST_PAUSE * conf.retry_scale()), LONGEST_PAUSE * conf.retry_scale()))
+    return asked_for
 
 
 def _given_up(health: Health, now: datetime) -> str:

@@ -137,7 +137,8 @@ class Senders:
             stuck = sum(now - started > STUCK_AFTER and not doubtful for started, doubtful in out)
             wanted = min(2 * stuck + 1, MOST) + min(doubtful + self._doubtful_next(), MOST_DOUBTFUL)
             self._wanted = max(wanted, self._wanted - 1 - (self._wanted - wanted) // 4)
-            if self._threads > self._wanted:
+            if self._waiting or self._threads > self._wanted:
+                # A window may have opened meanwhile, which wakes nobody.
                 self._work_to_do.notify()
         self._spawn()
 
@@ -209,6 +210,8 @@ class Senders:
             while True:
                 if self._threads > self._wanted:
                     self._threads -= 1
+                    # It may be the one that was woken for a parcel.
+                    self._work_to_do.notify()
                     return None
                 line = self._next_line()
                 if line is not None:

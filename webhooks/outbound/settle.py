@@ -6,7 +6,7 @@ Every change of a delivery asks for the fence of the claim: a late result is kep
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ def settle(results: Sequence[Result], fine: Collection[int] = ()) -> health.Lear
     if not results:
         return health.Learned()
     judged = [_judge(result) for result in results]
+    # First, as people's switches lock a webhook before its deliveries as well.
+    learned = health.learn(_lessons(judged, fine))
     attempt.store(results)
     sql.run(
         f"""
@@ -54,13 +56,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = ()) -> health.Lear
         """,
         sql.encode(_next(one) for one in judged),
     )
-    # A success where all is well is no news; beside a failure of the same webhook it is.
-    told = {one.result.parcel.claimed.webhook_id for one in judged if not one.success}
-    return health.learn(
-        _lesson(one)
-        for one in judged
-        if one.teaches and not (one.success and (pk := one.result.parcel.claimed.webhook_id) in fine and pk not in told)
-    )
+    return learned
 
 
 def refuse(refused: Sequence[Refused]) -> None:
@@ -152,6 +148,15 @@ def _next(judged: _Judged) -> dict[str, Any]:
         "error": judged.reason[:255],
         "duration_ms": result.duration_ms,
     }
+
+
+def _lessons(judged: Sequence[_Judged], fine: Collection[int]) -> Iterator[health.Lesson]:
+    """What is news: a success where all is well is none, unless a failure of the same webhook stands beside it."""
+    told = {one.result.parcel.claimed.webhook_id for one in judged if not one.success}
+    for one in judged:
+        pk = one.result.parcel.claimed.webhook_id
+        if one.teaches and (not one.success or pk in told or pk not in fine):
+            yield _lesson(one)
 
 
 def _lesson(judged: _Judged) -> health.Lesson:

@@ -38,7 +38,8 @@ def pause_by_policy(webhook_id: int, reason: str, delivery_id: int) -> None:
     """The same, by the engine itself, which says why and tells people; nothing where the webhook is stopped already."""
     with transaction.atomic():
         try:
-            webhook = _turn(webhook_id, (State.ENABLED,), State.PAUSED, reason)
+            # What a save that is open meanwhile still queues is held when it is claimed: nobody has to wait for it.
+            webhook = _turn(webhook_id, (State.ENABLED,), State.PAUSED, reason, no_key=True)
         except (WrongState, Webhook.DoesNotExist):
             return
         _hold(webhook_id)
@@ -49,12 +50,8 @@ def resume(webhook_id: int) -> int:
     """Queue the held deliveries, in order, to leave at a pace. Returns how many. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
         _turn(webhook_id, (State.PAUSED,), State.ENABLED)
-        # The receiver starts anew, whatever it did before.
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
-        Health.objects.update_or_create(
-            webhook_id=webhook_id,
-            defaults={"failures": 0, "failing_since": None, "closed_until": None, "drain_to": newest},
-        )
+        _start_anew(webhook_id, drain_to=newest)
         return _release(webhook_id)
 
 
@@ -69,6 +66,7 @@ def enable(webhook_id: int) -> None:
     """Record and send events from now on. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
         _turn(webhook_id, (State.DISABLED,), State.ENABLED)
+        _start_anew(webhook_id, drain_to=None)
 
 
 def delete(webhook_id: int) -> int:
@@ -95,9 +93,12 @@ def waiting(webhook_id: int) -> int:
     return Delivery.objects.filter(webhook=webhook_id, status__in=UNSENT).count()
 
 
-def locked(webhook_id: int) -> Webhook:
-    """The webhook, locked until the transaction ends. Raises Webhook.DoesNotExist."""
-    return Webhook.objects.select_for_update().get(pk=webhook_id)
+def locked(webhook_id: int, no_key: bool = False) -> Webhook:
+    """The webhook, locked until the transaction ends; saves that it hears are waited for, but with no_key.
+
+    Raises Webhook.DoesNotExist.
+    """
+    return Webhook.objects.select_for_update(no_key=no_key).get(pk=webhook_id)
 
 
 def release(webhook_id: int) -> None:
@@ -122,13 +123,19 @@ def stranded() -> Sequence[tuple[int]]:
     ]
 
 
-def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str = "") -> Webhook:
-    webhook = locked(webhook_id)
+def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str = "", no_key: bool = False) -> Webhook:
+    webhook = locked(webhook_id, no_key)
     if webhook.state not in allowed:
         raise WrongState(f"{webhook.name} is {State(webhook.state).label.lower()}.")
     webhook.state, webhook.state_since, webhook.state_reason = state, timezone.now(), reason
     webhook.save(update_fields=["state", "state_since", "state_reason"])
     return webhook
+
+
+def _start_anew(webhook_id: int, drain_to: int | None) -> None:
+    """Whatever the receiver did before is forgotten."""
+    anew = {"failures": 0, "failing_since": None, "closed_until": None, "drain_to": drain_to}
+    Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
 
 
 def _hold(webhook_id: int) -> int:

@@ -41,7 +41,7 @@ def look() -> list[Turn]:
             SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED} AND webhook_id > busy.webhook_id)
             FROM busy WHERE busy.webhook_id IS NOT NULL
         ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
-            SELECT webhook.id AS webhook_id, lanes.lane, health.webhook_id AS known, health.failures,
+            SELECT webhook.id AS webhook_id, lanes.lane, health.failures = 0 AND health.closed_until IS NULL AS fine,
                 webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
                 AS limited, {_STOPPED} AS stopped, ({first_due("webhook.id", "lanes.lane")}) AS due_at
             FROM busy
@@ -50,7 +50,7 @@ def look() -> list[Turn]:
             CROSS JOIN lanes
             WHERE health.closed_until IS NULL OR health.closed_until <= {sql.now()} OR {_STOPPED}
         )
-        SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, known, failures, limited, stopped
+        SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, stopped
         FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
         """
     )
@@ -59,11 +59,11 @@ def look() -> list[Turn]:
             webhook_id,
             lane,
             float(waited),
-            fine=known is not None and not failures,
+            fine=bool(fine),
             limited=bool(limited) and not stopped,
             stopped=bool(stopped),
         )
-        for webhook_id, lane, waited, known, failures, limited, stopped in found
+        for webhook_id, lane, waited, fine, limited, stopped in found
     ]
 
 

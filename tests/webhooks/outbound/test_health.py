@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -68,12 +69,15 @@ def test_after_the_pause_one_delivery_asks_and_each_time_the_pause_is_longer(rec
     leads(12)
     run()
     pauses = []
-    for _ in range(3):
+    for failing in (5, 15, 1000):
         receiver.clear()
-        Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
+        Health.objects.update(
+            closed_until=timezone.now() - timedelta(seconds=1),
+            failing_since=timezone.now() - timedelta(seconds=failing),
+        )
         assert run() == 1 and len(receiver.received) == 1
         pauses.append((Health.objects.get().closed_until - timezone.now()).total_seconds())
-    assert pauses[0] < pauses[1] <= pauses[2] <= health.LONGEST_PAUSE
+    assert 4 < pauses[0] < 7 and 14 < pauses[1] < 17 and 58 < pauses[2] <= health.LONGEST_PAUSE
 
 
 def test_while_one_asks_nobody_else_does(receiver, webhook):
@@ -89,27 +93,116 @@ def test_while_one_asks_nobody_else_does(receiver, webhook):
     assert claimed() == []
 
 
-def test_an_answer_opens_it_and_what_piled_up_leaves_at_a_pace_and_in_order(receiver, webhook, settings):
-    settings.WEBHOOK_DRAIN_RATE = 50.0
+def test_an_answer_opens_it_and_what_piled_up_leaves_at_a_pace_and_in_order(receiver, webhook):
     receiver.always(Answer(500))
     leads(5)
     run()
-    leads(20)
+    leads(12)
     receiver.clear()
     receiver.always(Answer(200))
     Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
-    assert run(linger=0.3) == 20
+    assert run(linger=0.3) == 12
     assert Health.objects.get().failures == 0 and Health.objects.get().closed_until is None
     came = receiver.received
     assert [request.header("webhook-record") for request in came] == sorted(
         (request.header("webhook-record") for request in came), key=lambda record: int(record[5:].split(";")[0])
     )
     gaps = [later.at - earlier.at for earlier, later in pairwise(came[1:])]
-    assert sum(gaps) > 18 / 50 * 0.8
+    assert sum(gaps) > 10 / 20 * 0.8
     # The next one finds nothing left of the drain.
     leads(1)
     run()
     assert Health.objects.get().drain_to is None
+
+
+def seconds_left() -> float:
+    return (Health.objects.get().closed_until - timezone.now()).total_seconds()
+
+
+def test_the_first_pause_is_short_however_many_were_on_their_way(receiver, webhook):
+    leads(40)
+    run(linger=0.1)
+    receiver.clear()
+    receiver.always(Answer(500, after=0.3))
+    leads(40)
+    run(linger=0.1)
+    assert Health.objects.get().failures > health.CLOSES_AFTER + 2 and seconds_left() <= health.FIRST_PAUSE
+
+
+def lesson(webhook: Webhook, ago: float, success: bool = False, **more: Any) -> health.Lesson:
+    """A try that began so many seconds ago."""
+    at = timezone.now() - timedelta(seconds=ago)
+    return health.Lesson(webhook.pk, 0, at, success, strained=not success, cause="" if success else "5xx", **more)
+
+
+def learn(*lessons: health.Lesson) -> None:
+    with transaction.atomic():
+        health.learn(lessons)
+
+
+def test_a_success_that_began_before_the_receiver_asked_for_a_pause_ends_no_pause(webhook):
+    learn(lesson(webhook, 1, retry_after=60.0))
+    learn(lesson(webhook, 2, success=True))
+    assert 55 < seconds_left() <= 60
+
+
+def test_a_success_beside_a_plea_to_slow_down_leaves_a_webhook_that_opens_again(receiver, webhook):
+    learn(lesson(webhook, 2, slow_down=True), lesson(webhook, 1, success=True))
+    Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
+    leads(5)
+    assert run(linger=0.3) == 5
+    assert Health.objects.get().closed_until is None
+
+
+def test_a_wish_for_no_pause_at_all_does_not_keep_the_breaker_from_closing(receiver, webhook):
+    receiver.always(Answer(503, (("Retry-After", "0"),)))
+    leads(12)
+    run()
+    assert len(receiver.received) == 5 and seconds_left() > 3
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_probe_that_did_not_come_about_is_made_up_for_at_once(receiver, webhook, cut):
+    receiver.always(Answer(500))
+    leads(6)
+    run()
+    receiver.always(Answer(silent=True))
+    receiver.clear()
+    Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
+    began = time.monotonic()
+    if cut:
+        run(stop=lambda: began if receiver.received else None)
+    else:
+        conductor = deliver.Conductor(lambda: None, 10.0, 0.0)
+        conductor.senders._doubtful = 1000
+        for _ in range(3):
+            conductor.round()
+        conductor.senders._doubtful = 0
+        conductor.senders.dismiss()
+        conductor._unload()
+    assert seconds_left() <= 0 and set(Delivery.objects.values_list("status", flat=True)) == {Status.QUEUED}
+
+
+def test_what_is_enabled_again_is_given_all_its_time(receiver, webhook):
+    Health.objects.create(webhook=webhook, failures=12, failing_since=timezone.now() - timedelta(days=30))
+    switch.disable(webhook.pk)
+    switch.enable(webhook.pk)
+    receiver.always(Answer(500))
+    leads(1)
+    run()
+    webhook.refresh_from_db()
+    assert webhook.state == State.ENABLED
+
+
+def test_a_drain_does_not_end_while_bulk_work_of_its_time_is_left(receiver, webhook, settings):
+    settings.WEBHOOK_DRAIN_RATE = 10.0
+    switch.pause(webhook.pk)
+    leads(20)
+    Delivery.objects.update(lane=Lane.BULK)
+    switch.resume(webhook.pk)
+    factories.lead(email="new@example.com")
+    deliver.run(stop=lambda: None, claim_for=1.0, linger=0.1)
+    assert len(receiver.received) <= 14
 
 
 def test_a_person_who_presses_try_now_is_not_kept_waiting(receiver, webhook):
@@ -238,6 +331,18 @@ def test_a_rate_is_kept_and_uses_up_no_tries(receiver, webhook):
     assert all(later - earlier > 0.9 * 10 / 20 for earlier, later in zip(came, came[10:], strict=False))
     assert set(Delivery.objects.values_list("tries", flat=True)) == {1}
     assert Attempt.objects.count() == 12
+
+
+def test_a_rate_is_kept_after_a_stall_as_well(receiver, webhook):
+    leads(4)
+    run(linger=0.1)
+    Webhook.objects.update(rate_limit=10)
+    receiver.clear()
+    receiver.answer(*[Answer(after=1.5)] * 5)
+    leads(30)
+    run(linger=0.1)
+    came = [request.at for request in receiver.received]
+    assert max(sum(began <= at < began + 1 for at in came) for began in came) <= 13
 
 
 def test_two_workers_keep_one_rate(webhook):
