@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults import broker, clusters, commits, embedded, keys, kills, neighbours, restarts
+from tests.faults import broker, clusters, commits, embedded, keys, kills, late, neighbours, poison, restarts, returning
 from tests.faults.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
     sorted(
         (
             experiment
-            for family in (broker, clusters, commits, embedded, keys, kills, neighbours, restarts)
+            for family in (
+                broker,
+                clusters,
+                commits,
+                embedded,
+                keys,
+                kills,
+                late,
+                neighbours,
+                poison,
+                restarts,
+                returning,
+            )
             for experiment in family.EXPERIMENTS
         ),
         key=lambda experiment: int(experiment.id[1:]),

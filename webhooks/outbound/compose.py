@@ -203,6 +203,9 @@ class _Letterhead:
         self._last: dict[tuple[str, ...], tuple[Headers, Headers]] = {}
 
     def render(self, event: Frozen, heard_as: str) -> bytes:
+        if heard_as not in self.dialect.events:
+            # Stored by another release, or by hand: its receiver would not know what that is.
+            raise ValueError(f"it knows no event {heard_as}")
         return self.dialect.render(event, heard_as, self.settings)
 
     def request(self, body: bytes, message_id: str, extra: Headers) -> tuple[Request, Headers]:
