@@ -1,0 +1,113 @@
+"""People turn switches while a round is open: neither waits for the other in a circle. Only PostgreSQL locks rows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from tests import factories
+from tests.webhooks.outbound.claims import claimed
+from webhooks.models import Delivery, Health, State, Webhook
+from webhooks.outbound import health, switch
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time"),
+]
+
+
+@pytest.fixture
+def webhook():
+    webhook = factories.webhook()
+    Health.objects.create(webhook=webhook)
+    return webhook
+
+
+def lesson(webhook: Webhook, delivery_id: int = 0, **more: str) -> health.Lesson:
+    return health.Lesson(webhook.pk, delivery_id, timezone.now(), success=False, strained=True, cause="5xx", **more)
+
+
+def race(round_: Callable[[], object], person: Callable[[], object]) -> None:
+    """The round has done its work, and commits only once the person has begun."""
+    began = threading.Event()
+    errors: list[BaseException] = []
+
+    def conduct() -> None:
+        with transaction.atomic():
+            round_()
+            began.set()
+            time.sleep(0.4)
+
+    def turn() -> None:
+        began.wait()
+        person()
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            began.set()
+            connections.close_all()
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in (conduct, turn)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == [] and not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("turn", [switch.pause, switch.disable, switch.delete])
+@pytest.mark.parametrize("success", [False, True])
+def test_a_round_that_learned_and_claimed(webhook, turn, success):
+    if success:
+        Health.objects.all().delete()
+    for number in range(3):
+        factories.lead(email=f"lead{number}@example.com")
+
+    def round_() -> None:
+        health.learn([health.Lesson(webhook.pk, 0, timezone.now(), True) if success else lesson(webhook)])
+        assert claimed(2)
+
+    race(round_, lambda: turn(webhook.pk))
+
+
+@pytest.mark.parametrize("farewell", ["", "410 Gone"])
+def test_a_round_that_learned_and_a_person_who_resumes(webhook, farewell):
+    switch.pause(webhook.pk)
+    race(lambda: health.learn([lesson(webhook, farewell=farewell)]), lambda: switch.resume(webhook.pk))
+    webhook.refresh_from_db()
+    assert webhook.state == State.ENABLED
+
+
+def test_a_long_save_holds_no_round_up(webhook):
+    factories.lead(email="first@example.com")
+    delivery = Delivery.objects.get()
+    saved, done = threading.Event(), threading.Event()
+
+    def save() -> None:
+        with transaction.atomic():
+            factories.lead()
+            saved.set()
+            done.wait(10)
+        connection.close()
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    assert saved.wait(10)
+    began = time.monotonic()
+    with transaction.atomic():
+        health.learn([lesson(webhook, delivery.pk, farewell="410 Gone")])
+    took = time.monotonic() - began
+    done.set()
+    saver.join()
+    assert took < 5
+    webhook.refresh_from_db()
+    assert webhook.state == State.PAUSED
