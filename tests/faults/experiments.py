@@ -16,6 +16,7 @@ EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
                 clusters,
                 commits,
                 embedded,
+            hostile,
                 keys,
                 kills,
                 late,

@@ -21,11 +21,11 @@ from tests import factories  # noqa: E402
 from tests.faults.writer import EVENTS  # noqa: E402
 from webhooks.dialects import DIALECTS  # noqa: E402
 from webhooks.models import Delivery, Event, State, Status, Webhook  # noqa: E402
-from webhooks.outbound import switch  # noqa: E402
+from webhooks.outbound import switch, waiting  # noqa: E402
 from webhooks.outbound.compose import LARGEST_BODY  # noqa: E402
 
 AT_ONCE = 500
-QUESTIONS = ("add", "enable", "disable", "delete", "delete_lead", "poison", "end_leases", "save_many")
+QUESTIONS = ("add", "enable", "disable", "delete", "delete_lead", "poison", "end_leases", "try_now", "save_many")
 
 
 class Staff:
@@ -74,6 +74,9 @@ class Staff:
         """As if the time of all that is claimed had passed."""
         passed = timezone.now() - timedelta(seconds=1)
         return Delivery.objects.filter(status=Status.SENDING).update(lease_until=passed)
+
+    def try_now(self) -> int:
+        return waiting.try_now(Delivery.objects.all())
 
     def save_many(self, count: int) -> int:
         """New leads, hundreds in one statement."""

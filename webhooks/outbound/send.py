@@ -205,7 +205,7 @@ class Door(HTTPAdapter):
         woken.wait(within)
         this.check()
         if not found:
-            raise _NoName(f"The name servers said nothing about {target.host} within {within:g} s.")
+            raise _NoName(f"The name servers said nothing about {target.host} within {within:.2g} s.")
         answer = found[0]
         if isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN:
             raise _NoName(f"The name servers could not be asked for {target.host}.")
@@ -580,7 +580,7 @@ def _explain(error: Exception, host: str, this: _Try) -> tuple[FailureKind, str]
             what = "The request could not be handed over"
         return FailureKind.TIMEOUT, f"{what} within {this.deadline:g} s."
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FailureKind.TLS, f"The certificate of {host} is not accepted: {_one_line(error.verify_message)}."
+        return FailureKind.TLS, f"The certificate of {host} is not accepted: {_one_line(error.verify_message).rstrip('.')}."
     if isinstance(error, ssl.SSLError):
         return FailureKind.TLS, f"No secure connection with {host} came about; it takes TLS 1.2 or newer."
     if isinstance(error, ConnectionRefusedError):
