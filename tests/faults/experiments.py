@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults import broker, clusters, commits, embedded, keys, kills, late, neighbours, poison, restarts, returning
+from tests.faults import (
+    broker,
+    clusters,
+    commits,
+    embedded,
+    hostile,
+    keys,
+    kills,
+    late,
+    neighbours,
+    poison,
+    restarts,
+    returning,
+)
 from tests.faults.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
@@ -16,7 +29,7 @@ EXPERIMENTS: tuple[Experiment[Any], ...] = tuple(
                 clusters,
                 commits,
                 embedded,
-            hostile,
+                hostile,
                 keys,
                 kills,
                 late,

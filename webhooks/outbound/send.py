@@ -580,7 +580,8 @@ def _explain(error: Exception, host: str, this: _Try) -> tuple[FailureKind, str]
             what = "The request could not be handed over"
         return FailureKind.TIMEOUT, f"{what} within {this.deadline:g} s."
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FailureKind.TLS, f"The certificate of {host} is not accepted: {_one_line(error.verify_message).rstrip('.')}."
+        why = _one_line(error.verify_message).rstrip(".")
+        return FailureKind.TLS, f"The certificate of {host} is not accepted: {why}."
     if isinstance(error, ssl.SSLError):
         return FailureKind.TLS, f"No secure connection with {host} came about; it takes TLS 1.2 or newer."
     if isinstance(error, ConnectionRefusedError):
