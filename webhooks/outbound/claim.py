@@ -27,13 +27,14 @@ def claim(shares: Sequence[Share]) -> list[Claimed]:
     )
     found = sql.run(
         f"""
+        WITH taken AS MATERIALIZED ({taken})
         UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
-        WHERE id IN ({taken})
+        WHERE id IN (SELECT id FROM taken)
         RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
             tries, due_at
         """,
-        conf.lease(),
         *chain.from_iterable((share.webhook_id, share.lane, share.number) for share in shares),
+        conf.lease(),
     )
     # An UPDATE returns its rows in any order.
     return [Claimed(*row[:-1]) for row in sorted(found, key=lambda row: (row[8], row[10], row[0]))]

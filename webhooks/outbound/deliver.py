@@ -34,6 +34,8 @@ LOW_WATER = conf.CLAIM_BATCH // 2
 SETTLE_BATCH = 50
 SETTLE_WITHIN = 0.02
 TICK = 0.01
+# As long as a drain takes from one delivery to the next.
+RATE_TICK = 0.04
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
@@ -89,6 +91,8 @@ class Conductor:
         # The time to claim is over, but tries of slow receivers are out: those that answer are still served.
         self.closing = False
         self.overrun = False
+        # Nobody has a turn but webhooks that wait for their time.
+        self.limited = False
         # Deliveries that ask for their webhook whether its receiver is back.
         self.probes: set[int] = set()
         # Webhooks whose receivers the database knows to be fine.
@@ -112,7 +116,7 @@ class Conductor:
                 if not self._more():
                     break
                 if not self.held:
-                    time.sleep(TICK)
+                    time.sleep(RATE_TICK if self.limited else TICK)
         finally:
             self.end()
         return self.settled
@@ -147,13 +151,14 @@ class Conductor:
     def _shares(self) -> tuple[list[Share], set[int]]:
         """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
         SQLite's write lock."""
-        if self.composed or self.senders.waiting >= LOW_WATER:
+        if self.composed or self.senders.waiting >= LOW_WATER or self.senders.bytes >= compose.ROOM:
             # What is written leaves first.
             return [], set()
         turns = look()
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
         limited = {turn.webhook_id for turn in turns if turn.limited}
+        self.limited = bool(limited) and len(limited) == len({turn.webhook_id for turn in turns})
         if limited:
             # They are waiting for their time, not for anybody's events: the task stays.
             self.last_busy = time.monotonic()
@@ -195,7 +200,7 @@ class Conductor:
             return []
         leased = time.monotonic()
         with transaction.atomic():
-            learned = settle.settle(results, self.fine)
+            learned = settle.settle(results, self.fine, self.probes)
             settle.refuse(refused)
             compose.store(parcels)
             shares = [share for share in shares if share.webhook_id not in learned.stopped]
@@ -229,10 +234,12 @@ class Conductor:
         self.senders.renewed(ours, self.lease_ends)
 
     def _withdraw(self) -> None:
-        """Give back what waits for a webhook that was paused, disabled, deleted or closed: it waits there."""
+        """Give back what waits for a webhook that was paused, disabled, deleted or closed: it waits there. Not what
+        asks a closed one whether it is back."""
         self.last_look = time.monotonic()
         webhooks = {claimed.webhook_id for claimed in self.held.values() if claimed.webhook_id}
-        closed = Q(health__closed_until__gt=Now())
+        asked = {claimed.webhook_id for pk, claimed in self.held.items() if pk in self.probes}
+        closed = Q(health__closed_until__gt=Now()) & ~Q(pk__in=asked)
         open_ones = Webhook.objects.filter(pk__in=webhooks, state=State.ENABLED).exclude(closed)
         self._give_back(
             [parcel.claimed for parcel in self._recall(webhooks - set(open_ones.values_list("pk", flat=True)))]
@@ -269,8 +276,10 @@ class Conductor:
 
     def end(self) -> None:
         """Give back what was not sent, wait for what was, and settle it; cut it when told to stop."""
-        self._unload()
-        self.senders.dismiss()
+        try:
+            self._unload()
+        finally:
+            self.senders.dismiss()
         cut_at: float | None = None
         while self.senders.in_hand:
             stop_at = self.stop()

@@ -45,6 +45,8 @@ class Lesson:
     strained: bool = False
     # Asks for a pause at once: 429, 502 or 504.
     slow_down: bool = False
+    # It was sent to ask whether the receiver is back.
+    probe: bool = False
     retry_after: float | None = None
     # Why nothing more is to be sent, '' mostly.
     farewell: str = ""
@@ -71,7 +73,7 @@ def reserve(webhook_ids: Collection[int]) -> dict[int, int]:
     for health in _in_order(rows, skip=True):
         known.add(health.pk)
         allowed[health.pk] = _allowance(health, now)
-    for webhook_id in set(webhook_ids) - known:
+    for webhook_id in sorted(set(webhook_ids) - known):
         # Its first delivery: the row of its rate is made here.
         allowed[webhook_id] = int(bool(_created([webhook_id])))
     return allowed
@@ -123,7 +125,12 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
     for health in _in_order(Health.objects.filter(pk__in=news).select_related("webhook")):
         found = news[health.pk]
         if pause := max(_take(health, lesson, now) for lesson in found):
-            health.closed_until = now + timedelta(seconds=pause)
+            until = now + timedelta(seconds=pause)
+            if health.closed_until is None or any(lesson.probe for lesson in found):
+                health.closed_until = until
+            else:
+                # What was on its way when the webhook was closed makes that no shorter.
+                health.closed_until = max(health.closed_until, until)
         health.save()
         issues.record(health.webhook, found)
         last = next((lesson for lesson in found if lesson.farewell), found[-1])
@@ -131,7 +138,7 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
             switch.pause_by_policy(health.pk, reason, last.delivery_id)
         if reason or pause:
             stopped.add(health.pk)
-        elif not health.failures:
+        elif not health.failures and health.closed_until is None:
             fine.add(health.pk)
     return Learned(frozenset(fine), frozenset(stopped))
 
@@ -189,10 +196,9 @@ def _take(health: Health, lesson: Lesson, now: datetime) -> float:
     """Change the row by one try; returns for how many seconds it closes the webhook."""
     if lesson.success and health.failing_since is not None and lesson.at < health.failing_since:
         return 0.0  # it left before the receiver began to fail
-    was_closed = health.closed_until is not None
     if lesson.success or not lesson.strained:
         # The receiver is there.
-        if was_closed:
+        if health.closed_until is not None:
             # What piled up leaves at a pace: a receiver that has just come back is not to be knocked over.
             health.drain_to = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         health.closed_until = None
@@ -204,7 +210,7 @@ def _take(health: Health, lesson: Lesson, now: datetime) -> float:
     if not lesson.strained:
         return 0.0
     asked_for = min(lesson.retry_after or 0.0, LONGEST_RETRY_AFTER)
-    if was_closed or lesson.slow_down or health.failures >= CLOSES_AFTER:
+    if lesson.probe or lesson.slow_down or health.failures >= CLOSES_AFTER:
         # As long again as it has been failing: each pause is about twice the one before.
         failing = (now - health.failing_since).total_seconds()
         return max(asked_for, min(max(failing, FIRST_PAUSE * conf.retry_scale()), LONGEST_PAUSE * conf.retry_scale()))

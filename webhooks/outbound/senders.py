@@ -63,6 +63,8 @@ class Senders:
         # What is in hand by delivery: its webhook, and until when (time.monotonic()) its lease holds.
         self._lease_ends: dict[int, float] = {}
         self._held: dict[int, int] = {}
+        self.bytes = 0
+        """Of the bodies in hand."""
 
     @property
     def waiting(self) -> int:
@@ -95,6 +97,7 @@ class Senders:
             for parcel in parcels:
                 webhook_id, lane = _line_of(parcel)
                 self._lease_ends[parcel.claimed.id] = lease_ends
+                self.bytes += len(parcel.request.body)
                 self._held[webhook_id] = self._held.get(webhook_id, 0) + 1
                 line = self._lines.get((webhook_id, lane))
                 if line is None:
@@ -175,6 +178,7 @@ class Senders:
     def _forget(self, parcel: Parcel) -> None:
         webhook_id, _ = _line_of(parcel)
         del self._lease_ends[parcel.claimed.id]
+        self.bytes -= len(parcel.request.body)
         self._held[webhook_id] -= 1
         if not self._held[webhook_id]:
             del self._held[webhook_id]

@@ -31,16 +31,16 @@ _LATER_LANE = f"CASE WHEN delivery.lane = {Lane.LIVE} THEN {Lane.RETRY} ELSE del
 _IS_MINE = f"delivery.id = next.id AND delivery.fence = next.fence AND delivery.status = '{Status.SENDING}'"
 
 
-def settle(results: Sequence[Result], fine: Collection[int] = ()) -> health.Learned:
+def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collection[int] = ()) -> health.Learned:
     """Store each try, and move its delivery on if the claim still holds; returns what was learned of the receivers.
 
-    fine: webhooks whose receivers are known to be fine.
+    fine: webhooks whose receivers are known to be fine. probes: deliveries that ask whether a receiver is back.
     """
     if not results:
         return health.Learned()
     judged = [_judge(result) for result in results]
     # First, as people's switches lock a webhook before its deliveries as well.
-    learned = health.learn(_lessons(judged, fine))
+    learned = health.learn(_lessons(judged, fine, probes))
     attempt.store(results)
     sql.run(
         f"""
@@ -150,16 +150,16 @@ def _next(judged: _Judged) -> dict[str, Any]:
     }
 
 
-def _lessons(judged: Sequence[_Judged], fine: Collection[int]) -> Iterator[health.Lesson]:
+def _lessons(judged: Sequence[_Judged], fine: Collection[int], probes: Collection[int]) -> Iterator[health.Lesson]:
     """What is news: a success where all is well is none, unless a failure of the same webhook stands beside it."""
     told = {one.result.parcel.claimed.webhook_id for one in judged if not one.success}
     for one in judged:
         pk = one.result.parcel.claimed.webhook_id
         if one.teaches and (not one.success or pk in told or pk not in fine):
-            yield _lesson(one)
+            yield _lesson(one, one.result.parcel.claimed.id in probes)
 
 
-def _lesson(judged: _Judged) -> health.Lesson:
+def _lesson(judged: _Judged, probe: bool) -> health.Lesson:
     result, exchange = judged.result, judged.result.exchange
     claimed = result.parcel.claimed
     assert judged.verdict is not None and claimed.webhook_id is not None
@@ -169,6 +169,7 @@ def _lesson(judged: _Judged) -> health.Lesson:
         at=result.started_at,
         success=judged.success,
         strained=policy.is_strained(exchange),
+        probe=probe,
         slow_down=isinstance(exchange, Response) and exchange.status in policy.SLOW_DOWN,
         retry_after=judged.verdict.retry_after,
         farewell=judged.farewell,

@@ -146,6 +146,12 @@ def test_a_success_that_began_before_the_receiver_asked_for_a_pause_ends_no_paus
     assert 55 < seconds_left() <= 60
 
 
+def test_what_was_on_its_way_makes_a_pause_no_shorter(webhook):
+    learn(lesson(webhook, 2, retry_after=200.0))
+    learn(*[lesson(webhook, 1) for _ in range(8)])
+    assert 195 < seconds_left() <= 200
+
+
 def test_a_success_beside_a_plea_to_slow_down_leaves_a_webhook_that_opens_again(receiver, webhook):
     learn(lesson(webhook, 2, slow_down=True), lesson(webhook, 1, success=True))
     Health.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
