@@ -39,6 +39,8 @@ RATE_TICK = 0.04
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
+# A look that found nothing is followed by a pause of so many times its own length.
+LOOK_PAUSE = 8
 # Pause and Disable reach what is in memory within so many seconds.
 LOOK_EVERY = 0.5
 
@@ -108,6 +110,7 @@ class Conductor:
         self.last_reclaim = 0.0
         self.last_renewal = self.started
         self.last_look = self.started
+        self.next_look = self.started
 
     def run(self) -> int:
         try:
@@ -154,6 +157,9 @@ class Conductor:
         if self.composed or self.senders.waiting >= LOW_WATER or self.senders.bytes >= compose.ROOM:
             # What is written leaves first.
             return [], set()
+        begun = time.monotonic()
+        if begun < self.next_look and not self.unsettled:
+            return [], set()
         turns = look()
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
@@ -162,7 +168,11 @@ class Conductor:
         if limited:
             # They are waiting for their time, not for anybody's events: the task stays.
             self.last_busy = time.monotonic()
-        return share_out(turns, self._room, conf.CLAIM_BATCH), limited
+        shares = share_out(turns, self._room, conf.CLAIM_BATCH)
+        now = time.monotonic()
+        # Several processes that wait for slow receivers would keep the database busy by asking.
+        self.next_look = now if shares else now + LOOK_PAUSE * (now - begun)
+        return shares, limited
 
     def _room(self, turn: Turn) -> int:
         if turn.stopped:
