@@ -49,7 +49,7 @@ EXPERIMENTS = (
         "F22",
         "Rolling restart under load",
         rolling,
-        short=Restarts(restarts=2, rate=5, pause=2),
+        short=Restarts(restarts=2, rate=3, pause=1),
         full=Restarts(restarts=20, rate=5, pause=5),
     ),
 )
