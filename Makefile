@@ -10,7 +10,7 @@ POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conform
 
 help:
 	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
-	@echo "make test       all checks and all tests, on SQLite and on a temporary PostgreSQL"
+	@echo "make test       all checks and all tests, on SQLite; what meets a database also on a temporary PostgreSQL"
 	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and the systems' checklists"
 	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
 	@echo "make faults     kill, starve and stop it in every way, for more than an hour; writes docs/faults.md"
@@ -38,12 +38,13 @@ test: lint
 	@$(VENV) -m tests.services find-chromium
 	@$(VENV) -m tests.services find-npm
 	@$(VENV) -m tests.services find-php
-	$(PYTEST)
-	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "not browser and not faults and not sabotage" $(POSTGRESQL_TESTS)
+# One more again: the first of them begins with the faults and mostly waits.
+	$(PYTEST) -n 4
+	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "database and not browser and not faults and not sabotage" $(POSTGRESQL_TESTS)
 	@$(VENV) -m tests.services report-chromium
 
 test-fast: test-packages
-	$(PYTEST) -m "not browser and not process and not faults and not conformance"
+	$(PYTEST) --hypothesis-profile=fast -m "not browser and not process and not faults and not conformance"
 
 bench: test-packages
 	@$(VENV) -m tests.services find-redis

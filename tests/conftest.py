@@ -1,17 +1,29 @@
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.template import RequestContext, Template
+from django.template.context import BaseContext
+from django.test.utils import _TestState
+from hypothesis import settings as hypothesis
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
+from pytest_django.plugin import DjangoDbBlocker
 
 from tests import program as programs
+from tests.ground import Ground
 from tests.program import Program
 from tests.receiver import Receiver
 from tests.services import CHROMIUM, no_browser
 from tests.settings import SCRATCH
+
+# By default no example is too slow: these machines are busy. --hypothesis-profile=fast for a quick look.
+hypothesis.register_profile("full", deadline=None)
+hypothesis.register_profile("fast", deadline=None, max_examples=10)
+hypothesis.load_profile("full")
 
 
 def pytest_configure() -> None:
@@ -24,15 +36,49 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for a browser or for processes has their marker: none can slip into `make test-fast`."""
+    """Whoever asks for a browser, processes or a database has their marker: none can slip into `make test-fast`, or
+    past PostgreSQL."""
     for item in items:
         wanted = getattr(item, "fixturenames", ())
         if "browser" in wanted:
             item.add_marker(pytest.mark.browser)
         if "program" in wanted or "new_program" in wanted:
             item.add_marker(pytest.mark.process)
-    # What mostly waits goes first, beside what computes: the end of the run is not spent waiting.
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("process", "faults"))))
+        if item.get_closest_marker("django_db") or "db" in wanted or "migrated_database" in wanted:
+            item.add_marker(pytest.mark.database)
+    # What mostly waits goes first, beside what computes: the end of the run is not spent waiting. A worker begins with
+    # all of the faults, which are to be alone with each other's servers, and the others take its processes over.
+    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("faults", "process")])
+
+
+def pytest_collection_finish() -> None:
+    # All that was imported and collected stays to the end: no use looking for garbage in it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
+    """Django keeps, for response.context, a copy of the context of everything that is rendered: of each widget of a
+    form, each icon of a menu. Here it is that of the page alone, which takes a fifth off the tests of the admin."""
+    kept, plain = Template._render, _TestState.saved_data.template_render
+
+    def render(self: Template, context: BaseContext) -> str:
+        is_page = context.template is self and isinstance(context, RequestContext)
+        return (kept if is_page else plain)(self, context)
+
+    Template._render = render
+    yield
+    Template._render = kept
+
+
+@pytest.fixture(autouse=True)
+def no_ground_below_commits(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> None:
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction")):
+        with django_db_blocker.unblock():
+            Ground.close_all()
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ from leadcrm.settings import *  # noqa: E402, F403
 # A file, not memory: WAL, locks and second connections then behave as they do outside the tests.
 DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")} if EMBEDDED else {}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# As with DEBUG on: looked for when it is asked for, and not all of it again for each client of a test.
+WHITENOISE_AUTOREFRESH = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Tests sign in wrongly and often from one address; those of the lock-out itself switch it on.
 AXES_ENABLED = False

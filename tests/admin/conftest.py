@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
 
 from leads import roles
 from leads.models import Account, Membership, Office, User
 from tests import factories
+from tests.ground import Ground
 
 PASSWORD = "correct horse battery"
 
@@ -51,8 +53,21 @@ def new_user(name: str, account: Account | None = None, *offices: Office, role: 
     return user
 
 
+@pytest.fixture(scope="module")
+def ground(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Ground[Crm]]:
+    with django_db_blocker.unblock():
+        ground = Ground(new_crm)
+    yield ground
+    with django_db_blocker.unblock():
+        ground.close()
+
+
 @pytest.fixture
-def crm(db: None) -> Crm:
+def crm(db: None, ground: Ground[Crm]) -> Crm:
+    return ground.rows()
+
+
+def new_crm() -> Crm:
     account, other = factories.account(), factories.account("Harbour Lets")
     leeds, york, harrogate = (factories.office(name) for name in ("Leeds Central", "York Minster Gate", "Harrogate"))
     whitby = factories.office("Whitby Quayside", account=other)

@@ -66,7 +66,9 @@ BODIES = st.fixed_dictionaries({}, optional={f.wire: st.one_of(NEARLY[f.kind], V
     )
 )
 MANY = settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2 * settings.default.max_examples,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -419,9 +419,7 @@ def test_bodies_that_are_not_taken():
     assert not Lead.objects.exists()
 
 
-ANY = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY = settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEYS = st.one_of(
     st.sampled_from(["full_name", "email", "property_bedrooms", "message", "custom_fields.views", TRAP]),
     st.text(max_size=5),
