@@ -41,6 +41,15 @@ class _Line:
     parcels: deque[Parcel] = field(default_factory=deque)
 
 
+@dataclass(slots=True, eq=False)
+class _Try:
+    """A request that is out since `started` (time.monotonic())."""
+
+    window: Window
+    started: float
+    doubtful: bool
+
+
 class Senders:
     """Takes parcels, hands back results. All methods are for the one thread that conducts."""
 
@@ -57,7 +66,8 @@ class Senders:
         self._waiting = 0
         self._doubtful = 0
         self._threads = self._wanted = 0
-        self._started: dict[int, tuple[float, bool]] = {}
+        # By thread.
+        self._started: dict[int, _Try] = {}
         self._done: deque[Result | Parcel] = deque()
         self._piled_up = threading.Event()
         # What is in hand by delivery: its webhook, and until when (time.monotonic()) its lease holds.
@@ -89,7 +99,7 @@ class Senders:
         """Is a try out that may go on for long?"""
         now = time.monotonic()
         with self._lock:
-            return any(doubtful or now - started > SLOW for started, doubtful in self._started.values())
+            return any(one.doubtful or now - one.started > SLOW for one in self._started.values())
 
     def submit(self, parcels: Iterable[Parcel], lease_ends: float) -> None:
         """Send these, each only if the lease (time.monotonic()) still covers it then."""
@@ -135,10 +145,14 @@ class Senders:
         """More threads where sends are stuck, one fewer where they are not."""
         now = time.monotonic()
         with self._lock:
-            out = list(self._started.values())
-            doubtful = sum(doubtful for _, doubtful in out)
-            stuck = sum(now - started > STUCK_AFTER and not doubtful for started, doubtful in out)
-            wanted = min(2 * stuck + 1, MOST) + min(doubtful + self._doubtful_next(), MOST_DOUBTFUL)
+            for one in self._started.values():
+                if not one.doubtful and now - one.started > SLOW:
+                    # It was fine, and may be in a black hole with many others now: that takes no time-out to see.
+                    one.doubtful = one.window.slow = True
+                    self._doubtful += 1
+            stuck = sum(now - one.started > STUCK_AFTER and not one.doubtful for one in self._started.values())
+            doubtful = max(self._doubtful, min(self._doubtful + self._doubtful_next(), MOST_DOUBTFUL))
+            wanted = min(2 * stuck + 1, MOST) + doubtful
             self._wanted = max(wanted, self._wanted - 1 - (self._wanted - wanted) // 4)
             if self._waiting or self._threads > self._wanted:
                 # A window may have opened meanwhile, which wakes nobody.
@@ -222,7 +236,7 @@ class Senders:
                     window = line.window
                     window.in_flight += 1
                     self._doubtful += window.doubtful
-                    self._started[me] = (time.monotonic(), window.doubtful)
+                    self._started[me] = _Try(window, time.monotonic(), window.doubtful)
                     self._waiting -= 1
                     return line.parcels.popleft(), window
                 self._work_to_do.wait()
@@ -243,9 +257,8 @@ class Senders:
 
     def _finish(self, me: int, window: Window, one: Result | Parcel) -> None:
         with self._lock:
-            _, doubtful = self._started.pop(me)
             window.in_flight -= 1
-            self._doubtful -= doubtful
+            self._doubtful -= self._started.pop(me).doubtful
             if self._waiting:
                 self._work_to_do.notify()
         self._done.append(one)

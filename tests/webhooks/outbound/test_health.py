@@ -276,6 +276,26 @@ def test_receivers_that_do_not_answer_hold_up_nobody_else(receiver):
         assert receiver.wait_for(15)[-1].at - began < 2.5
 
 
+def test_receivers_that_were_fine_and_go_dark_together_hold_up_nobody_for_a_whole_try(receiver):
+    """More tries at once than there are threads for receivers that answer."""
+    with Receiver() as doomed:
+        for number in range(20):
+            factories.webhook(doomed.url, name=f"Doomed {number}", timeout=6)
+        factories.webhook(receiver.url, name="Healthy")
+        leads(3)
+        run()
+        doomed.always(Answer(silent=True))
+        leads(10)
+        began = time.monotonic()
+        ended: list[float] = []
+        run(
+            stop=lambda: (
+                ended[0] if ended else (ended.append(time.monotonic()) if len(receiver.received) == 13 else None)
+            )
+        )
+        assert receiver.wait_for(13)[-1].at - began < 4.5
+
+
 def test_while_a_task_waits_for_its_last_slow_tries_the_others_are_served(receiver):
     """Its time to claim is over; were it only to wait now, nobody might be there for a lead that is saved."""
     healthy = factories.webhook(receiver.url, name="Healthy")
