@@ -26,6 +26,7 @@ from django.utils import timezone
 from leads.models import Lead
 from tests import factories, npm, services
 from tests.program import ROOT
+from tests.webhooks.outbound.claims import hurry
 from webhooks.dialects import DIALECTS
 from webhooks.models import Attempt, Delivery, Event, Status, Webhook
 from webhooks.outbound import compose, deliver, replay, trial
@@ -189,8 +190,8 @@ def new_lead(**values: Any) -> Lead:
 def run() -> set[int | None]:
     """Send whatever waits; the codes that came back."""
     waiting = list(Delivery.objects.filter(status=Status.QUEUED).values_list("pk", flat=True))
-    Delivery.objects.filter(pk__in=waiting).update(due_at=timezone.now())
-    deliver.run(stop=lambda: None, linger=0.0)
+    hurry()
+    deliver.run(stop=lambda: None, linger=0.1)
     return set(Delivery.objects.filter(pk__in=waiting).values_list("code", flat=True))
 
 

@@ -42,9 +42,8 @@ def test_three_are_sent_again_under_their_ids_with_their_bytes(receiver, webhook
     receiver.always(Answer(500))
     for name in ("one", "two", "three"):
         factories.lead(email=f"{name}@example.com")
-    for _ in range(3):
-        run()
-    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.FAILURE}
+    while Delivery.objects.exclude(status=Status.FAILURE).exists():
+        assert run()
     before = {each.pk: Delivery.objects.values().get(pk=each.pk) for each in Delivery.objects.all()}
     sent = {request.header("webhook-id"): request.body for request in receiver.received}
     receiver.received.clear()
