@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.template import RequestContext, Template
 from django.template.context import BaseContext
+from django.test import TransactionTestCase
 from django.test.utils import _TestState
 from hypothesis import settings as hypothesis
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -14,6 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import program as programs
+from tests.emptying import Emptying
 from tests.ground import Ground
 from tests.program import Program
 from tests.receiver import Receiver
@@ -71,6 +73,16 @@ def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
     Template._render = render
     yield
     Template._render = kept
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database, which is emptied by a shorter way; see tests/emptying.py."""
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        emptying = Emptying()
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: emptying(case))
+        with django_db_blocker.block():
+            yield
 
 
 @pytest.fixture(autouse=True)
