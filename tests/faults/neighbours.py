@@ -148,6 +148,6 @@ EXPERIMENTS = (
         "Dead receivers beside a healthy one",
         dead_neighbours,
         short=Crowds(crowds=(20,), queued=500, rate=20, seconds=4, rounds=1),
-        full=Crowds(crowds=(1, 20, 100), queued=5000, rate=20, seconds=30, rounds=5, worse=0.1),
+        full=Crowds(crowds=(1, 20, 100), queued=5000, rate=10, seconds=30, rounds=5, worse=0.1),
     ),
 )
