@@ -632,81 +632,83 @@ def test_facts_about_messages_are_read_and_not_written(crm, sign_in):
     assert "Lead status history" not in Page(client.get(ADD)).text
 
 
-@pytest.mark.parametrize(
-    ("changes", "key", "message"),
-    [
-        ({"email": "nope"}, "email", "E-mail must be an e-mail address such as name@example.com."),
-        ({"email": ""}, "email", "E-mail is required."),
-        ({"first_name": "x" * 51}, "first_name", "First name must have 1 to 50 characters."),
-        ({"type": ""}, "type", "Type cannot be emptied once it is set."),
-        ({"type": "other"}, "type", "Type must be one of sale, vendor, landlord, let, mortgage_request."),
-        ({"type": "sale"}, "property_reference", "Property reference is required when type is sale."),
-        ({"address": ""}, "address", "Address is required when type is vendor."),
-        ({"status": ""}, "status", "Status cannot be emptied once it is set."),
-        ({"pipeline_stage_id": "complete"}, "pipeline_stage_id", "Stage must be one of those on offer."),
-        ({"pipeline_stage_id": "999999"}, "pipeline_stage_id", "Stage must be one of those on offer."),
-        ({"pipeline_stage_id": ""}, "pipeline_stage_id", "Stage cannot be emptied once it is set."),
-        ({"score": ""}, "score", "Score cannot be emptied once it is set."),
-        ({"score": "1.5"}, "score", "Score must be a whole number from -2147483647"),
-        ({"lead_status": "Nope"}, "lead_status", "Lead status must be one of Follow Up,"),
-        ({"business_email": "nope"}, "business_email", "Business e-mail must be an e-mail address"),
-        ({"owner_id": "999999"}, "owner_id", "Owner must be one of those on offer."),
-        ({"created_date": "yesterday"}, "created_date", "Created date must be an ISO 8601 date"),
-        ({"lists": ["", "Nope"]}, "lists", "Lists must be lists that the account has, not Nope."),
-        ({"campaigns": ["", "Nope"]}, "campaigns", "Campaigns must be campaigns that the account has, not Nope."),
-        ({"tags": ["", "x" * 101]}, "tags", "Tags must hold names of at most 100 characters."),
-        (
-            {"import_tags.text": ["a\x07b"], "import_tags.was": [""]},
-            "import_tags",
-            "must not contain control characters",
-        ),
-        ({"property_bedrooms": "4.5"}, "property_bedrooms", "Bedrooms must be a whole number"),
-        ({"property_bedrooms": "many"}, "property_bedrooms", "Bedrooms must be a whole number"),
-        ({"average_sale_estimation": "1.234"}, "average_sale_estimation", "at most 2 decimal places."),
-        ({"average_sale_estimation": "NaN"}, "average_sale_estimation", "Average sale estimate must be a number."),
-        ({"average_sale_estimation": "1e999"}, "average_sale_estimation", "must be a number."),
-        ({"average_sale_estimation": "9" * 5000}, "average_sale_estimation", "must be a number."),
-        ({"average_sale_estimation": "1_000"}, "average_sale_estimation", "must be a number."),
-        ({"message": "x" * 8193}, "message", "Message must have at most 8192 characters."),
-        ({"message": "a\x07b"}, "message", "Message must not contain control characters"),
-        ({"meta.name": ["a", "a"], "meta.text": ["1", "2"], "meta.was": ["", ""]}, "meta", "“a” only once."),
-        ({"meta.name": [""], "meta.text": ["1"], "meta.was": [""]}, "meta", "must have a name beside “1”."),
-        ({"meta.name": ["a"], "meta.text": ["é" * 600], "meta.was": [""]}, "meta", "must take at most 1024 bytes"),
-        (
-            {"appointment_availability.at": ["tomorrow"], "appointment_availability.was": [""]},
-            "appointment_availability",
-            "must hold ISO 8601 dates only",
-        ),
-        (
-            {"comparable_props.beds": ["four"], "comparable_props.was": [""]},
-            "comparable_props",
-            "must have a number of at most 15 digits as beds.",
-        ),
-        (
-            {"comparable_props.x": ["1"], "comparable_props.was": [""]},
-            "comparable_props",
-            "must have the numbers x and y",
-        ),
-    ],
-)
-def test_errors_stand_under_the_field_and_name_field_and_rule(crm, sign_in, changes, key, message):
+# What is changed in the form, the field that is wrong then, and what it says.
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"email": "nope"}, "email", "E-mail must be an e-mail address such as name@example.com."),
+    ({"email": ""}, "email", "E-mail is required."),
+    ({"first_name": "x" * 51}, "first_name", "First name must have 1 to 50 characters."),
+    ({"type": ""}, "type", "Type cannot be emptied once it is set."),
+    ({"type": "other"}, "type", "Type must be one of sale, vendor, landlord, let, mortgage_request."),
+    ({"type": "sale"}, "property_reference", "Property reference is required when type is sale."),
+    ({"address": ""}, "address", "Address is required when type is vendor."),
+    ({"status": ""}, "status", "Status cannot be emptied once it is set."),
+    ({"pipeline_stage_id": "complete"}, "pipeline_stage_id", "Stage must be one of those on offer."),
+    ({"pipeline_stage_id": "999999"}, "pipeline_stage_id", "Stage must be one of those on offer."),
+    ({"pipeline_stage_id": ""}, "pipeline_stage_id", "Stage cannot be emptied once it is set."),
+    ({"score": ""}, "score", "Score cannot be emptied once it is set."),
+    ({"score": "1.5"}, "score", "Score must be a whole number from -2147483647"),
+    ({"lead_status": "Nope"}, "lead_status", "Lead status must be one of Follow Up,"),
+    ({"business_email": "nope"}, "business_email", "Business e-mail must be an e-mail address"),
+    ({"owner_id": "999999"}, "owner_id", "Owner must be one of those on offer."),
+    ({"created_date": "yesterday"}, "created_date", "Created date must be an ISO 8601 date"),
+    ({"lists": ["", "Nope"]}, "lists", "Lists must be lists that the account has, not Nope."),
+    ({"campaigns": ["", "Nope"]}, "campaigns", "Campaigns must be campaigns that the account has, not Nope."),
+    ({"tags": ["", "x" * 101]}, "tags", "Tags must hold names of at most 100 characters."),
+    (
+        {"import_tags.text": ["a\x07b"], "import_tags.was": [""]},
+        "import_tags",
+        "must not contain control characters",
+    ),
+    ({"property_bedrooms": "4.5"}, "property_bedrooms", "Bedrooms must be a whole number"),
+    ({"property_bedrooms": "many"}, "property_bedrooms", "Bedrooms must be a whole number"),
+    ({"average_sale_estimation": "1.234"}, "average_sale_estimation", "at most 2 decimal places."),
+    ({"average_sale_estimation": "NaN"}, "average_sale_estimation", "Average sale estimate must be a number."),
+    ({"average_sale_estimation": "1e999"}, "average_sale_estimation", "must be a number."),
+    ({"average_sale_estimation": "9" * 5000}, "average_sale_estimation", "must be a number."),
+    ({"average_sale_estimation": "1_000"}, "average_sale_estimation", "must be a number."),
+    ({"message": "x" * 8193}, "message", "Message must have at most 8192 characters."),
+    ({"message": "a\x07b"}, "message", "Message must not contain control characters"),
+    ({"meta.name": ["a", "a"], "meta.text": ["1", "2"], "meta.was": ["", ""]}, "meta", "“a” only once."),
+    ({"meta.name": [""], "meta.text": ["1"], "meta.was": [""]}, "meta", "must have a name beside “1”."),
+    ({"meta.name": ["a"], "meta.text": ["é" * 600], "meta.was": [""]}, "meta", "must take at most 1024 bytes"),
+    (
+        {"appointment_availability.at": ["tomorrow"], "appointment_availability.was": [""]},
+        "appointment_availability",
+        "must hold ISO 8601 dates only",
+    ),
+    (
+        {"comparable_props.beds": ["four"], "comparable_props.was": [""]},
+        "comparable_props",
+        "must have a number of at most 15 digits as beds.",
+    ),
+    (
+        {"comparable_props.x": ["1"], "comparable_props.was": [""]},
+        "comparable_props",
+        "must have the numbers x and y",
+    ),
+]
+
+
+def test_errors_stand_under_the_field_and_name_field_and_rule(crm, sign_in):
     lead = factories.lead(office=crm.leeds)
     client = sign_in(crm.staff)
-    data = filled(client, page_of(lead), **changes)
+    as_shown = filled(client, page_of(lead))
     before = (lead.values(), Event.objects.count())
-    response = client.post(page_of(lead), data)
-    assert response.status_code == 200
-    form = response.context["adminform"].form
-    assert [*form.errors] == [key]
-    assert message in form.errors[key][0]
-    assert message in Page(response).text
-    assert (Lead.objects.get(pk=lead.pk).values(), Event.objects.count()) == before
-    # What was typed is still there, and the head tells what is stored.
-    selects = {"type", "pipeline_stage_id", "lead_status", "owner_id"}
-    for name, value in changes.items():
-        if isinstance(value, str) and value and "\x07" not in value and name not in selects:
-            assert Page(response).form("lead_form")[name] == [value]
-    assert response.context["values"]["email"] == lead.email
+    for changes, key, message in WRONG:
+        response = client.post(page_of(lead), as_shown | changes)
+        assert response.status_code == 200, changes
+        form = response.context["adminform"].form
+        assert [*form.errors] == [key], changes
+        assert message in form.errors[key][0], changes
+        page = Page(response)
+        assert message in page.text, changes
+        assert (Lead.objects.get(pk=lead.pk).values(), Event.objects.count()) == before, changes
+        # What was typed is still there, and the head tells what is stored.
+        selects = {"type", "pipeline_stage_id", "lead_status", "owner_id"}
+        for name, value in changes.items():
+            if isinstance(value, str) and value and "\x07" not in value and name not in selects:
+                assert page.form("lead_form")[name] == [value], changes
+        assert response.context["values"]["email"] == lead.email, changes
 
 
 def test_the_first_tab_with_an_error_opens(crm, sign_in):
