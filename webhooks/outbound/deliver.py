@@ -154,7 +154,7 @@ class Conductor:
     def _shares(self) -> tuple[list[Share], set[int]]:
         """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
         SQLite's write lock."""
-        if self.composed or self.senders.waiting >= LOW_WATER or self.senders.bytes >= compose.ROOM:
+        if self.composed or self.senders.ready >= LOW_WATER or self.senders.bytes >= compose.ROOM:
             # What is written leaves first.
             return [], set()
         begun = time.monotonic()
@@ -189,14 +189,14 @@ class Conductor:
         nothing waits for a sender, somebody's event may: then it is a shorter while."""
         if not self.senders.in_hand:
             return
-        until = time.monotonic() + (SETTLE_WITHIN if self.senders.waiting else TICK)
+        until = time.monotonic() + (SETTLE_WITHIN if self.senders.ready else TICK)
         while True:
             results, unsent = self.senders.collect(within=0 if self.composed or self.refused else TICK)
-            self.senders.adjust()
+            suspects = self.senders.adjust()
             self.unsettled += results
             # A try that does not fit into the task's time any more.
             self.overrun = self.overrun or (self.closing and bool(unsent))
-            unsent += self._recall(_strained(results))
+            unsent += self._recall(_strained(results) | suspects)
             self._give_back([parcel.claimed for parcel in unsent])
             if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
                 return

@@ -45,6 +45,7 @@ class _Line:
 class _Try:
     """A request that is out since `started` (time.monotonic())."""
 
+    webhook_id: int
     window: Window
     started: float
     doubtful: bool
@@ -80,6 +81,12 @@ class Senders:
     def waiting(self) -> int:
         """Parcels that no thread has taken yet."""
         return self._waiting
+
+    @property
+    def ready(self) -> int:
+        """Those of them that are for receivers which answer: the others may wait for long."""
+        with self._lock:
+            return sum(len(line.parcels) for line in self._lines.values() if not line.window.doubtful)
 
     @property
     def ids(self) -> set[int]:
@@ -141,15 +148,19 @@ class Senders:
                 self._forget(one)
         return results, unsent
 
-    def adjust(self) -> None:
-        """More threads where sends are stuck, one fewer where they are not."""
+    def adjust(self) -> set[int]:
+        """More threads where sends are stuck, one fewer where they are not; the webhooks that were fine till now, and
+        may be in a black hole with many others: that takes no time-out to see."""
         now = time.monotonic()
+        suspects = set()
         with self._lock:
             for one in self._started.values():
                 if not one.doubtful and now - one.started > SLOW:
-                    # It was fine, and may be in a black hole with many others now: that takes no time-out to see.
-                    one.doubtful = one.window.slow = True
+                    one.doubtful = True
                     self._doubtful += 1
+                    if not one.window.doubtful:
+                        one.window.suspect()
+                        suspects.add(one.webhook_id)
             stuck = sum(now - one.started > STUCK_AFTER and not one.doubtful for one in self._started.values())
             doubtful = max(self._doubtful, min(self._doubtful + self._doubtful_next(), MOST_DOUBTFUL))
             wanted = min(2 * stuck + 1, MOST) + doubtful
@@ -158,6 +169,7 @@ class Senders:
                 # A window may have opened meanwhile, which wakes nobody.
                 self._work_to_do.notify()
         self._spawn()
+        return suspects
 
     def recall(self, wanted: Callable[[Parcel], bool] = lambda _: True) -> list[Parcel]:
         """Take back what no thread has taken and is wanted back."""
@@ -236,9 +248,10 @@ class Senders:
                     window = line.window
                     window.in_flight += 1
                     self._doubtful += window.doubtful
-                    self._started[me] = _Try(window, time.monotonic(), window.doubtful)
+                    parcel = line.parcels.popleft()
+                    self._started[me] = _Try(_line_of(parcel)[0], window, time.monotonic(), window.doubtful)
                     self._waiting -= 1
-                    return line.parcels.popleft(), window
+                    return parcel, window
                 self._work_to_do.wait()
 
     def _next_line(self) -> _Line | None:

@@ -44,6 +44,10 @@ class Window:
         self.slow = seconds > SLOW
         self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST)
 
+    def suspect(self) -> None:
+        """A try takes so long that it may never end: no more until it does."""
+        self.size, self.slow = 1, True
+
     def strained(self) -> None:
         self.size, self.resting = 1, True
 
