@@ -86,7 +86,7 @@ class Conductor:
         # An earlier task may have ended before it could say so.
         self.windows.rested()
         self.senders = Senders(
-            lambda request, deadline: self.door.send(request, deadline=deadline),
+            lambda request, deadline: self.door.begin(request, deadline=deadline),
             self.windows,
             ends_by=self.claim_until + conf.LONGEST_TIMEOUT,
         )

@@ -4,11 +4,15 @@ requests' adapter owns the pools, which makes this fast to keep; its send drives
 which makes it fast to run: Session.post costs five times the CPU.
 """
 
+from __future__ import annotations
+
 import errno
 import http.client
 import io
 import logging
+import math
 import re
+import select
 import socket
 import ssl
 import threading
@@ -39,7 +43,7 @@ from webhooks.wire.exchange import (
     Response,
 )
 
-__all__ = ["AddressPolicy", "Door"]
+__all__ = ["AddressPolicy", "Door", "Exchange", "first_ready"]
 
 LOOKUP_LIMIT = 5.0
 """Seconds for a name's addresses; the resolver's own patience is longer and cannot be set."""
@@ -91,7 +95,7 @@ class Door(HTTPAdapter):
         self._tls = _trusting(ca_file or certifi.where())
         self._lock = threading.Lock()
         self._lookups = threading.BoundedSemaphore(LOOKUPS)
-        self._live: set[_Try] = set()
+        self._live: set[Exchange] = set()
         self._tidied = time.monotonic()
         super().__init__(pool_connections=HOSTS, pool_maxsize=PER_HOST)
 
@@ -103,28 +107,28 @@ class Door(HTTPAdapter):
 
         A redirect is an answer like any other. The environment's proxies and certificates are not looked at.
         """
-        this = _Try(deadline)
+        return self.begin(request, deadline=deadline).finish()
+
+    def begin(self, request: Request, *, deadline: float) -> Exchange:
+        """Send a request whose answer is read later; several may be on their way. Never raises: finish() tells."""
+        exchange = Exchange(self, request, deadline)
         with self._lock:
-            self._live.add(this)
-        target: Target | None = None
-        try:
-            target = parse_url(request.url)
-            return self._exchange(request, target, this)
-        except Exception as error:
-            kind, message = _classify(error, target, this)
-            return Failure(kind, message, this.elapsed_ms(), this.sent_ms)
-        finally:
-            with self._lock:
-                self._live.discard(this)
-            if time.monotonic() - self._tidied > KEEP_SECONDS:
-                self.close_idle()
+            self._live.add(exchange)
+        exchange.begin()
+        return exchange
+
+    def ended(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._live.discard(exchange)
+        if time.monotonic() - self._tidied > KEEP_SECONDS:
+            self.close_idle()
 
     def cut(self) -> None:
         """End every exchange that is in flight now: their sends return Failure(interrupted). For another thread."""
         with self._lock:
             live = list(self._live)
-        for this in live:
-            this.cut()
+        for exchange in live:
+            exchange.cut()
 
     def close_idle(self) -> None:
         """Close connections that nobody used lately. Every few seconds send does so itself."""
@@ -132,54 +136,18 @@ class Door(HTTPAdapter):
         for pool in self.poolmanager.living():
             _close_idle(pool, before=self._tidied - KEEP_SECONDS)
 
-    def _exchange(self, request: Request, target: Target, this: "_Try") -> Response:
-        self.policy.check_target(target)
-        # Once per try, kept connection or not: a name that has moved to a forbidden address is refused at once, and
-        # what was checked is what is connected to.
-        addresses = (target.host,) if target.literal else self._look_up(target, this)
-        self.policy.check_addresses(target, addresses)
-        head = _head(request, target)
-        pool = self.poolmanager.pool(target)
-        connection = pool._get_conn()
-        assert isinstance(connection, _Guarded)
-        clean = False
-        try:
-            if connection.is_fit(addresses):
-                try:
-                    response, clean = _talk(connection, request, head, this)
-                    return response
-                except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-                    # The server hung up on a kept connection, most likely before our bytes came. It cannot be known;
-                    # but the engine would send this again after a wait anyway, with the same webhook-id, so that
-                    # sending it again now risks no repetition that was not risked already. Once, and not when a
-                    # single byte of an answer came: then somebody has read us.
-                    if this.received or this.was_cut:
-                        raise
-            connection.close()
-            this.sent_ms = None
-            connection.through = self._through(target, this)
-            connection.open(addresses, this)
-            response, clean = _talk(connection, request, head, this)
-            return response
-        finally:
-            if clean:
-                connection.used = time.monotonic()
-            else:
-                connection.close()
-            pool._put_conn(connection)
-
-    def _through(self, target: Target, this: "_Try") -> "_Through | None":
+    def through(self, target: Target, this: _Try) -> _Through | None:
         """The way by the operator's proxy, if there is one; no policy asks where that is."""
         proxy = self.proxy
         if proxy is None:
             return None
         try:
-            addresses = (proxy.host,) if proxy.literal else self._look_up(proxy, this)
+            addresses = (proxy.host,) if proxy.literal else self.look_up(proxy, this)
         except _NoName as error:
             raise ProxyFault("The egress proxy has no address.") from error
         return _Through(addresses[0], proxy.port, target)
 
-    def _look_up(self, target: Target, this: "_Try") -> Sequence[str]:
+    def look_up(self, target: Target, this: _Try) -> Sequence[str]:
         """Ask the resolver in a thread, as nothing else can end its waiting."""
         within = min(LOOKUP_LIMIT, this.left())
         this.woken = woken = threading.Event()
@@ -212,6 +180,139 @@ class Door(HTTPAdapter):
         if isinstance(answer, Exception) or not answer:
             raise _NoName(f"{target.host} has no address. Check the host in Webhook URL.")
         return answer
+
+
+class Exchange:
+    """A request and its answer: `begin` sends the one, `finish` reads the other. Made by Door.begin.
+
+    While a thread reads another answer, this one's may come: what has come by then is read whatever the clock says.
+    """
+
+    def __init__(self, door: Door, request: Request, deadline: float) -> None:
+        self._door = door
+        self._request = request
+        self._this = _Try(deadline)
+        self._target: Target | None = None
+        self._head = b""
+        self._addresses: Sequence[str] = ()
+        self._pool: HTTPConnectionPool | None = None
+        self._connection: _Guarded | None = None
+        # The connection served an earlier exchange.
+        self._kept = False
+        # Why the request did not leave whole: there may be an answer all the same.
+        self._broken: ConnectionError | None = None
+        self._failure: Failure | None = None
+
+    def begin(self) -> None:
+        try:
+            self._send()
+        except Exception as error:
+            self._fail(error)
+
+    def finish(self) -> Response | Failure:
+        """The answer, or why there is none; waits for it as long as there is time. Never raises."""
+        if self._failure is None:
+            try:
+                response, reusable = self._answer()
+                self._end(reusable)
+                return response
+            except Exception as error:
+                self._fail(error)
+        assert self._failure is not None
+        return self._failure
+
+    def cut(self) -> None:
+        self._this.cut()
+
+    @property
+    def until(self) -> float:
+        """When its time is up (time.monotonic())."""
+        return self._this.until
+
+    def fileno(self) -> int:
+        """Of the socket on which the answer comes; -1 when finish() will not wait for one."""
+        sock = self._this.sock
+        return -1 if sock is None or self._failure or self._broken else sock.fileno()
+
+    def _send(self) -> None:
+        door, request, this = self._door, self._request, self._this
+        self._target = target = parse_url(request.url)
+        door.policy.check_target(target)
+        # Once per try, kept connection or not: a name that has moved to a forbidden address is refused at once, and
+        # what was checked is what is connected to.
+        self._addresses = (target.host,) if target.literal else door.look_up(target, this)
+        door.policy.check_addresses(target, self._addresses)
+        self._head = _head(request, target)
+        self._pool = door.poolmanager.pool(target)
+        connection = self._pool._get_conn()
+        assert isinstance(connection, _Guarded)
+        self._connection = connection
+        self._kept = connection.is_fit(self._addresses)
+        if not self._kept:
+            self._open()
+        self._hand_over()
+
+    def _open(self) -> None:
+        assert self._connection is not None and self._target is not None
+        self._connection.close()
+        self._this.sent_ms = None
+        self._connection.through = self._door.through(self._target, self._this)
+        self._connection.open(self._addresses, self._this)
+
+    def _hand_over(self) -> None:
+        assert self._connection is not None and self._connection.sock is not None
+        self._this.hold(self._connection.sock)
+        try:
+            _send(self._connection.sock, self._head + self._request.body, self._this)
+            self._this.sent_ms = self._this.elapsed_ms()
+        except (BrokenPipeError, ConnectionResetError) as broken:
+            # A receiver that refuses a request by its head may answer and hang up before it has read the rest.
+            self._broken = broken
+
+    def _answer(self) -> tuple[Response, bool]:
+        assert self._connection is not None
+        try:
+            return _read(self._connection, self._request.method, self._this, self._broken)
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # The server hung up on a kept connection, most likely before our bytes came. It cannot be known; but the
+            # engine would send this again after a wait anyway, with the same webhook-id, so that sending it again now
+            # risks no repetition that was not risked already. Once, and not when a single byte of an answer came: then
+            # somebody has read us.
+            if not self._kept or self._this.received or self._this.was_cut:
+                raise
+        self._broken = None
+        self._open()
+        self._hand_over()
+        return _read(self._connection, self._request.method, self._this, self._broken)
+
+    def _fail(self, error: Exception) -> None:
+        self._end(reusable=False)
+        kind, message = _classify(error, self._target, self._this)
+        self._failure = Failure(kind, message, self._this.elapsed_ms(), self._this.sent_ms)
+
+    def _end(self, reusable: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and self._pool is not None:
+            if reusable:
+                connection.used = time.monotonic()
+            else:
+                connection.close()
+            self._pool._put_conn(connection)
+        self._door.ended(self)
+
+
+def first_ready(exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Those that finish() need not wait for: what has begun to answer, or has no time left. Waits for the first."""
+    waiting = {exchange.fileno(): exchange for exchange in exchanges}
+    if -1 in waiting or len(exchanges) == 1:
+        return [exchange for exchange in exchanges if len(exchanges) == 1 or exchange.fileno() == -1]
+    poll = select.poll()
+    for number in waiting:
+        poll.register(number, select.POLLIN)
+    left = min(exchange.until for exchange in exchanges) - time.monotonic()
+    found = poll.poll(max(math.ceil(left * 1000), 0))
+    now = time.monotonic()
+    return [waiting[number] for number, _ in found] or [one for one in exchanges if one.until <= now]
 
 
 class _Try:
@@ -288,8 +389,12 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.count >= RAW_LIMIT:
             raise _Endless
-        self._sock.settimeout(self._this.left())
-        count = self._sock.recv_into(buffer)
+        # What has come is taken even when there is no time left to wait for more.
+        self._sock.settimeout(max(self._this.until - time.monotonic(), 0.0))
+        try:
+            count = self._sock.recv_into(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise TimeoutError from None
         self.count += count
         self._this.received += count
         return count
@@ -350,7 +455,7 @@ class _Guarded(HTTPConnection):
     """A connection that is opened to checked addresses only, and whose sending keeps the try's clock."""
 
     address = ""
-    through: "_Through | None" = None
+    through: _Through | None = None
     used = 0.0
     """When its last exchange ended (time.monotonic())."""
 
@@ -460,23 +565,17 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _talk(connection: _Guarded, request: Request, head: bytes, this: _Try) -> tuple[Response, bool]:
-    """Send and read on an open connection; returns the answer and whether the connection can be used again."""
+def _read(connection: _Guarded, method: str, this: _Try, broken: ConnectionError | None) -> tuple[Response, bool]:
+    """The answer on a connection, and whether that can be used again. broken: what kept the request from leaving."""
     sock = connection.sock
     assert sock is not None
-    this.hold(sock)
-    answer = _Answer(_Reader(sock, this), request.method)
+    answer = _Answer(_Reader(sock, this), method)
     try:
-        _send(sock, head + request.body, this)
-        this.sent_ms = this.elapsed_ms()
-    except (BrokenPipeError, ConnectionResetError) as broken:
-        # A receiver that refuses a request by its head may answer and hang up before it has read the rest.
-        try:
-            answer.begin()
-        except (OSError, http.client.HTTPException):
-            raise broken from None
-    else:
         answer.begin()
+    except (OSError, http.client.HTTPException):
+        if broken is not None:
+            raise broken from None
+        raise
     try:
         body, whole = answer.body()
     finally:

@@ -1,8 +1,11 @@
 """Threads that send: as many as are stuck waiting for receivers, and none of them all stuck at one.
 
 More threads make fast receivers slower, as they share one interpreter; slow receivers need many. So every few
-milliseconds the sends that have been out for more than a moment are counted, and the threads follow. Whose parcel is
+milliseconds the threads that have waited for more than a moment are counted, and their number follows. Whose parcel is
 next is decided when a thread is free: live ones first, webhook by webhook, each within its window.
+
+A thread has several requests to one receiver on their way and reads each answer as it comes. With one at a time, either
+side sleeps while the other works, and to be woken takes longer than to send.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from webhooks.models import Lane
 from webhooks.outbound.parcel import Parcel, Result
+from webhooks.outbound.send import Exchange, first_ready
 from webhooks.outbound.windows import SLOW, Window, Windows
 from webhooks.wire.exchange import Failure, Request, Response
 from webhooks.wire.policy import is_strained
@@ -29,8 +34,12 @@ MOST_DOUBTFUL = 64
 MARGIN = 2.0
 # Results that are worth a transaction.
 PILE = 50
+# Requests that one thread has on their way side by side, and how many it sends before it is another webhook's turn.
+ABREAST = 4
+BURST = 16
 
-Send = Callable[[Request, float], Response | Failure]
+# Sends a request that may take so many seconds.
+Begin = Callable[[Request, float], Exchange]
 
 
 @dataclass(slots=True, eq=False)
@@ -39,24 +48,28 @@ class _Line:
 
     window: Window
     parcels: deque[Parcel] = field(default_factory=deque)
+    # Its turn comes.
+    queued: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Try:
-    """A request that is out since `started` (time.monotonic())."""
+    """A parcel that a thread has taken, at `at` by the clock and `started` by time.monotonic()."""
 
-    webhook_id: int
+    parcel: Parcel
     window: Window
-    started: float
+    thread: int
     doubtful: bool
+    at: datetime = field(default_factory=partial(datetime.now, UTC))
+    started: float = field(default_factory=time.monotonic)
 
 
 class Senders:
     """Takes parcels, hands back results. All methods are for the one thread that conducts."""
 
-    def __init__(self, send: Send, windows: Windows, ends_by: float = math.inf) -> None:
+    def __init__(self, begin: Begin, windows: Windows, ends_by: float = math.inf) -> None:
         """ends_by: no try begins that might end later (time.monotonic())."""
-        self._send = send
+        self._begin = begin
         self._windows = windows
         self._ends_by = ends_by
         # Guards all that follows, but for _done, which bears several hands by itself.
@@ -67,7 +80,7 @@ class Senders:
         self._waiting = 0
         self._doubtful = 0
         self._threads = self._wanted = 0
-        # By thread.
+        # By delivery.
         self._started: dict[int, _Try] = {}
         self._done: deque[Result | Parcel] = deque()
         self._piled_up = threading.Event()
@@ -119,9 +132,9 @@ class Senders:
                 line = self._lines.get((webhook_id, lane))
                 if line is None:
                     line = self._lines[webhook_id, lane] = _Line(self._windows.of(webhook_id))
-                if not line.parcels:
-                    self._turns[lane].append(line)
                 line.parcels.append(parcel)
+                if not line.queued:
+                    self._queue(line, lane)
                 self._waiting += 1
             if self._waiting:
                 self._wanted = max(self._wanted, 1)
@@ -160,8 +173,9 @@ class Senders:
                     self._doubtful += 1
                     if not one.window.doubtful:
                         one.window.suspect()
-                        suspects.add(one.webhook_id)
-            stuck = sum(now - one.started > STUCK_AFTER and not one.doubtful for one in self._started.values())
+                        suspects.add(_line_of(one.parcel)[0])
+            waiting = [one for one in self._started.values() if now - one.started > STUCK_AFTER and not one.doubtful]
+            stuck = len({one.thread for one in waiting})
             doubtful = max(self._doubtful, min(self._doubtful + self._doubtful_next(), MOST_DOUBTFUL))
             wanted = min(2 * stuck + 1, MOST) + doubtful
             self._wanted = max(wanted, self._wanted - 1 - (self._wanted - wanted) // 4)
@@ -217,25 +231,38 @@ class Senders:
             threading.Thread(target=self._work, name="sender", daemon=True).start()
 
     def _work(self) -> None:
-        me = threading.get_ident()
-        while (taken := self._take(me)) is not None:
-            parcel, window = taken
-            started = time.monotonic()
-            latest = min(self._lease_ends.get(parcel.claimed.id, 0.0) - MARGIN, self._ends_by)
-            if started + parcel.deadline > latest:
-                self._finish(me, window, parcel)
-                continue
-            at = datetime.now(UTC)
-            exchange = self._send(parcel.request, parcel.deadline)
-            seconds = time.monotonic() - started
-            if is_strained(exchange):
-                window.strained()
-            else:
-                window.answered(seconds)
-            self._finish(me, window, Result(parcel, exchange, at, round(seconds * 1000)))
+        while (taken := self._take()) is not None:
+            self._send(*taken)
 
-    def _take(self, me: int) -> tuple[Parcel, Window] | None:
-        """The next parcel for this thread, None when it may go."""
+    def _send(self, line: _Line, first: _Try) -> None:
+        """Send this one and, while the receiver keeps answering, more of its line beside it."""
+        out: dict[Exchange, _Try] = {}
+        begun = 0
+        following: _Try | None = first
+        while following or out:
+            if following:
+                begun += 1
+                parcel = following.parcel
+                latest = min(self._lease_ends.get(parcel.claimed.id, 0.0) - MARGIN, self._ends_by)
+                if following.started + parcel.deadline > latest:
+                    self._finish(following, parcel)
+                else:
+                    out[self._begin(parcel.request, parcel.deadline)] = following
+            else:
+                for exchange in first_ready(list(out)):
+                    self._conclude(out.pop(exchange), exchange.finish())
+            following = self._beside(line) if begun < BURST and len(out) < ABREAST else None
+
+    def _conclude(self, one: _Try, exchange: Response | Failure) -> None:
+        seconds = time.monotonic() - one.started
+        if is_strained(exchange):
+            one.window.strained()
+        else:
+            one.window.answered(seconds)
+        self._finish(one, Result(one.parcel, exchange, one.at, round(seconds * 1000)))
+
+    def _take(self) -> tuple[_Line, _Try] | None:
+        """The next parcel for this thread, and its line; None when it may go."""
         with self._lock:
             while True:
                 if self._threads > self._wanted:
@@ -245,36 +272,50 @@ class Senders:
                     return None
                 line = self._next_line()
                 if line is not None:
-                    window = line.window
-                    window.in_flight += 1
-                    self._doubtful += window.doubtful
-                    parcel = line.parcels.popleft()
-                    self._started[me] = _Try(_line_of(parcel)[0], window, time.monotonic(), window.doubtful)
-                    self._waiting -= 1
-                    return parcel, window
+                    return line, self._taken(line)
                 self._work_to_do.wait()
 
+    def _beside(self, line: _Line) -> _Try | None:
+        """Another one of this line, if it may leave now. Doubtful receivers get one at a time of each thread."""
+        with self._lock:
+            may = self._wanted and line.parcels and line.window.is_open and not line.window.doubtful
+            return self._taken(line) if may else None
+
+    def _taken(self, line: _Line) -> _Try:
+        parcel, window = line.parcels.popleft(), line.window
+        one = _Try(parcel, window, threading.get_ident(), window.doubtful)
+        window.in_flight += 1
+        self._doubtful += one.doubtful
+        self._waiting -= 1
+        self._started[parcel.claimed.id] = one
+        return one
+
+    def _queue(self, line: _Line, lane: int) -> None:
+        line.queued = True
+        self._turns[lane].append(line)
+
     def _next_line(self) -> _Line | None:
-        for lane in self._turns:
-            for _ in range(len(lane)):
-                line = lane.popleft()
+        for lane, turns in enumerate(self._turns):
+            for _ in range(len(turns)):
+                line = turns.popleft()
+                line.queued = False
                 if not line.parcels:
                     continue
                 may = line.window.is_open and not (line.window.doubtful and self._doubtful >= MOST_DOUBTFUL)
-                if may and len(line.parcels) == 1:
-                    return line
-                lane.append(line)
+                if len(line.parcels) > 1 or not may:
+                    self._queue(line, lane)
                 if may:
                     return line
         return None
 
-    def _finish(self, me: int, window: Window, one: Result | Parcel) -> None:
+    def _finish(self, one: _Try, how: Result | Parcel) -> None:
         with self._lock:
-            window.in_flight -= 1
-            self._doubtful -= self._started.pop(me).doubtful
+            one.window.in_flight -= 1
+            self._doubtful -= one.doubtful
+            del self._started[one.parcel.claimed.id]
             if self._waiting:
                 self._work_to_do.notify()
-        self._done.append(one)
+        self._done.append(how)
         if len(self._done) >= PILE or len(self._done) >= len(self._lease_ends):
             self._piled_up.set()
 

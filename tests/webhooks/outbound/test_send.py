@@ -1023,3 +1023,45 @@ def test_corpus_redirects(case: dict[str, Any]) -> None:
         assert answer.status == case["response_status"]
         assert not any("\n" in value or "\r" in value for _, value in answer.headers)
         assert len(receiver.requests) == case["assert_requests_sent"]
+
+
+def test_several_requests_are_on_their_way_and_answers_are_read_as_they_come():
+    def script(connection: socket.socket, request: bytes, number: int) -> None:
+        time.sleep(0.3 if b"/slow" in request else 0.0)
+        connection.sendall(OK)
+
+    with receiving(script) as receiver:
+        door = door_to(receiver)
+        slow, quick = (
+            door.begin(post(f"http://127.0.0.1:{receiver.port}/{name}"), deadline=5) for name in ("slow", "quick")
+        )
+        assert send.first_ready([slow, quick]) == [quick]
+        assert isinstance(quick.finish(), Response)
+        assert send.first_ready([slow]) == [slow]
+        answer = slow.finish()
+    assert isinstance(answer, Response)
+    assert answer.duration_ms >= 300
+
+
+def test_what_has_come_in_time_is_an_answer_however_late_it_is_read():
+    with receiving(says(OK, then_close=False)) as receiver:
+        exchange = door_to(receiver).begin(post(receiver.url), deadline=0.3)
+        time.sleep(0.5)
+        assert send.first_ready([exchange, exchange]) == [exchange]
+        answer = exchange.finish()
+    assert isinstance(answer, Response)
+    assert answer.body == b"ok"
+
+
+def test_one_whose_time_is_up_is_ready_though_nothing_came():
+    with receiving(lambda connection, request, number: time.sleep(2)) as receiver:
+        door = door_to(receiver)
+        brief, patient = (door.begin(post(receiver.url), deadline=deadline) for deadline in (0.3, 5))
+        began = time.monotonic()
+        assert send.first_ready([brief, patient]) == [brief]
+        answer = brief.finish()
+        assert time.monotonic() - began < 1
+        door.cut()
+        cut = patient.finish()
+    assert isinstance(answer, Failure) and answer.kind is FailureKind.TIMEOUT
+    assert isinstance(cut, Failure) and cut.kind is FailureKind.INTERRUPTED
