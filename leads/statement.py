@@ -26,8 +26,20 @@ def run(
     prepare: only for texts of which there are few. None is prepared where DATABASE_URL has DISABLE_SERVER_SIDE_CURSORS,
     as behind a pooler that hands out connections by transaction.
     """
-    rows: list[tuple[Any, ...]] = _execute(statement, parameters, using, prepare).fetchall()
+    cursor = _execute(statement, parameters, using, prepare)
+    rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
     return rows
+
+
+def forget_plans(using: str = DEFAULT_DB_ALIAS) -> None:
+    """Let PostgreSQL plan anew what is prepared: a plan that was made for a small table reads a large one whole.
+
+    It does so by itself when it has counted the table's rows again, which may be a minute later.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql" and "kept_cursors" in connection.__dict__:
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
 
 
 def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True) -> int:
@@ -48,11 +60,15 @@ def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], us
 def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: bool, many: bool = False) -> Any:
     """A cursor that has run it; many: for each of a list of parameters."""
     connection = connections[using]
-    if not connection.in_atomic_block or connection.execute_wrappers or connection.queries_logged:
-        # Django's own may find the connection lost here and open another, or somebody wants to see statements pass.
+    if connection.execute_wrappers or connection.queries_logged:
+        # Somebody wants to see statements pass.
         django = connection.cursor()
         (django.executemany if many else django.execute)(statement, parameters)
         return django
+    if not connection.in_atomic_block:
+        # As Django's cursor does: the connection may be lost, or not open yet.
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
     connection.validate_no_broken_transaction()
     raw: Any = connection.connection
     with connection.wrap_database_errors:

@@ -5,7 +5,6 @@ Rows travel as one JSON parameter, so that a statement's cost and number do not 
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from functools import cache
 from typing import Any
 
 from django.db import connection, models
+
+from leads import statement
 
 # Column types by the name that `rows` takes.
 _POSTGRESQL = {
@@ -95,11 +96,28 @@ def lock_keep(alias: str, skip: bool = False) -> str:
     return f"FOR KEY SHARE OF {alias}{' SKIP LOCKED' if skip else ''}" if is_postgresql() else ""
 
 
-def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def run(text: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Run a statement and return the rows that it returns, if any."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(text, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def prepared(text: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """The same for one that runs again and again, its text unchanged: PostgreSQL plans it once (leads/statement.py).
+
+    To be so, it finds its rows by an index whatever the parameters are.
+    """
+    return statement.run(text, parameters)
+
+
+def among(column: str) -> str:
+    """The condition that a column is one of the integers in the parameter that `integers` makes."""
+    return f"{column} = ANY(%s)" if is_postgresql() else f"{column} IN (SELECT value FROM json_each(%s))"
+
+
+def integers(values: Iterable[int]) -> Any:
+    return list(values) if is_postgresql() else json.dumps(list(values))
 
 
 def encode(objects: Iterable[Mapping[str, Any]]) -> str:
@@ -129,9 +147,8 @@ def keep_bytes(model: type[models.Model], columns: tuple[str, str], contents: Ma
     """Insert rows of a key and bytes; one whose key is there already stays as it is."""
     insert = f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
     if is_postgresql():
-        picked = f"SELECT id, decode(content, 'base64') FROM {rows({'id': 'integer', 'content': 'text'})}"
-        encoded = encode({"id": pk, "content": base64.b64encode(raw).decode()} for pk, raw in contents.items())
-        run(f"{insert} {picked} ON CONFLICT DO NOTHING", encoded)
+        picked = "SELECT * FROM unnest(%s::bigint[], %b::bytea[])"
+        statement.run(f"{insert} {picked} ON CONFLICT DO NOTHING", [list(contents), list(contents.values())])
         return
     with connection.cursor() as cursor:
         cursor.executemany(f"{insert} VALUES (%s, %s) ON CONFLICT DO NOTHING", list(contents.items()))

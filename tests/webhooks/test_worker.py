@@ -365,6 +365,7 @@ class TestTap:
     def tap(self, board: Board, *answers: Any) -> pool._Tap:
         return pool._Tap(self.Broker(*answers), board)
 
+    @pytest.mark.django_db
     def test_what_the_clock_wants_needs_no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "BROKER_PAUSE", 0)
         board = new()

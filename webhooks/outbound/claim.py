@@ -16,6 +16,7 @@ from webhooks.outbound.shares import Share
 from webhooks.outbound.turns import due
 
 _TABLE = Delivery._meta.db_table
+FEW = 4
 
 
 def claim(shares: Sequence[Share]) -> list[Claimed]:
@@ -25,7 +26,9 @@ def claim(shares: Sequence[Share]) -> list[Claimed]:
     taken = " UNION ALL ".join(
         f"SELECT id FROM (SELECT next.id {due('%s', '%s')} LIMIT %s {sql.lock_skip('next')}) AS taken" for _ in shares
     )
-    found = sql.run(
+    # There are as many texts as there may be shares.
+    run = sql.prepared if len(shares) <= FEW else sql.run
+    found = run(
         f"""
         WITH taken AS MATERIALIZED ({taken})
         UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
@@ -44,7 +47,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
     """Lengthen the leases of waiting claims; returns the ids that are still ours: what is not in it must not leave."""
     return {
         pk
-        for (pk,) in sql.run(
+        for (pk,) in sql.prepared(
             f"""
             UPDATE {_TABLE} AS delivery SET lease_until = {sql.now("%s")} FROM {sql.rows(_MINE, "mine")}
             WHERE {_IS_MINE} RETURNING id
@@ -57,7 +60,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
 
 def release(held: Iterable[Claimed]) -> None:
     """Give back what was not sent: no try is used."""
-    sql.run(
+    sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET status = {_WAITING}, lease_until = NULL,
             finished_at = CASE WHEN {_WAITING} = '{Status.CANCELLED}' THEN {sql.now()} ELSE NULL END
@@ -74,13 +77,13 @@ def reclaim() -> int:
     often ends as a Failure, and so does a test, which nobody waits for any more. What is queued for a webhook that is
     gone has no turn any more: it is called off.
     """
-    sql.run(
+    sql.prepared(
         f"""
         UPDATE {_TABLE} SET status = '{Status.CANCELLED}', finished_at = {sql.now()}
         WHERE status = '{Status.QUEUED}' AND webhook_id IS NULL
         """
     )
-    lost = sql.run(
+    lost = sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET
             status = CASE WHEN {_GIVEN_UP} THEN '{Status.FAILURE}' ELSE {_WAITING} END,
@@ -95,7 +98,7 @@ def reclaim() -> int:
         """
     )
     if lost:
-        sql.run(
+        sql.prepared(
             f"""
             INSERT INTO {Attempt._meta.db_table} (delivery_id, number, outcome, started_at, method, url,
                 request_headers, reason, response_headers, response_body, response_size, failure, error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,15 +119,13 @@ class _Sources:
     """
 
     def __init__(self, claims: Sequence[Claimed]) -> None:
-        bodies = _ids(claimed.body_of for claimed in claims)
-        stored = sql.run(_chosen(Body, "delivery_id", ["content"]), bodies) if claims else ()
+        bodies = {claimed.body_of for claimed in claims}
+        stored = _read(Body, "delivery_id", ["content"], bodies)
         self.bodies = {pk: bytes(content) for pk, content in stored}
         written = {claimed.event_id for claimed in claims if claimed.body_of in self.bodies}
         unwritten = {claimed.event_id for claimed in claims if claimed.body_of not in self.bodies}
-        records = sql.run(_chosen(Event, "id", _RECORD), _ids(written)) if written else ()
-        self.records = {pk: _record(*values) for pk, *values in records}
-        events = sql.run(_chosen(Event, "id", _EVENT), _ids(unwritten)) if unwritten else ()
-        self._events = {pk: values for pk, *values in events}
+        self.records = {pk: _record(*values) for pk, *values in _read(Event, "id", _RECORD, written)}
+        self._events = {pk: values for pk, *values in _read(Event, "id", _EVENT, unwritten)}
         self._latest: tuple[int, Frozen] | None = None
 
     def event(self, event_id: int) -> Frozen:
@@ -141,13 +139,14 @@ _RECORD = ("record", "record_id", "version", "hops")
 _EVENT = (*_RECORD, "type", "occurred_at", "snapshot", "changes", "context", "actor_kind", "actor_id", "actor_name")
 
 
-def _chosen(model: type[Body] | type[Event], key: str, columns: Iterable[str]) -> str:
-    asked = sql.rows({"id": "integer"})
-    return f"SELECT {key}, {', '.join(columns)} FROM {model._meta.db_table} WHERE {key} IN (SELECT id FROM {asked})"
-
-
-def _ids(keys: Iterable[int]) -> str:
-    return sql.encode({"id": pk} for pk in keys)
+def _read(
+    model: type[Body] | type[Event], key: str, columns: Iterable[str], keys: Collection[int]
+) -> Iterable[tuple[Any, ...]]:
+    """The key and these columns of the rows that have one of the keys."""
+    if not keys:
+        return ()
+    text = f"SELECT {key}, {', '.join(columns)} FROM {model._meta.db_table} WHERE {sql.among(key)}"
+    return sql.prepared(text, sql.integers(keys))
 
 
 def _frozen(

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from leads import statement
 from webhooks import conf, queue
 from webhooks.models import State, Webhook
 from webhooks.outbound import claim, compose, health, settle
@@ -76,6 +77,7 @@ def run(*, stop: Callable[[], float | None], claim_for: float = 20.0, linger: fl
 
 class Conductor:
     def __init__(self, stop: Callable[[], float | None], claim_for: float, linger: float) -> None:
+        statement.forget_plans()
         self.stop = stop
         self.linger = linger
         self.started = time.monotonic()
@@ -154,8 +156,10 @@ class Conductor:
     def _shares(self) -> tuple[list[Share], set[int]]:
         """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
         SQLite's write lock."""
-        if self.composed or self.senders.ready >= LOW_WATER or self.senders.bytes >= compose.ROOM:
-            # What is written leaves first.
+        if 0 < len(self.composed) < LOW_WATER:
+            # What is written leaves first; a pile of it is sent while the next one is written.
+            return [], set()
+        if self.senders.ready >= LOW_WATER or self.senders.bytes >= compose.ROOM:
             return [], set()
         begun = time.monotonic()
         if begun < self.next_look and not self.unsettled:

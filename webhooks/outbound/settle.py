@@ -42,7 +42,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collec
     # First, as people's switches lock a webhook before its deliveries as well.
     learned = health.learn(_lessons(judged, fine, probes))
     attempt.store(results)
-    sql.run(
+    sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET
             status = {_STATUS}, tries = next.tries, lease_until = NULL,
@@ -63,7 +63,7 @@ def refuse(refused: Sequence[Refused]) -> None:
     """End, or hold, what cannot be sent."""
     if not refused:
         return
-    sql.run(
+    sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET
             status = next.status, lease_until = NULL, error = next.error,

@@ -33,7 +33,7 @@ class Turn:
 
 def look() -> list[Turn]:
     """Every turn there is, the longest waiting first. A webhook that is closed for a while has none."""
-    found = sql.run(
+    found = sql.prepared(
         f"""
         WITH RECURSIVE busy(webhook_id) AS (
             SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED}
@@ -73,7 +73,7 @@ def overdue() -> float | None:
     A claim whose lease ran out is due as well: whoever held it is gone. What waits for its webhook's receiver to come
     back, or for an older delivery of its record, is not.
     """
-    leases = sql.run(
+    leases = sql.prepared(
         f"""
         SELECT {sql.seconds_since("min(lease_until)")} FROM {_TABLE}
         WHERE status = '{Status.SENDING}' AND lease_until <= {sql.now()}
