@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core import checks
@@ -141,17 +141,36 @@ def _broker() -> Broker:
 
 # What the worker tells its tasks
 
+class Watch(Protocol):
+    """Of the deliver tasks that have nothing to send, one stays and looks for what comes."""
+
+    def watch(self) -> None:
+        """I will look again, soon. Says nothing while somebody else does."""
+
+    def leave_watch(self) -> bool:
+        """I look once more at most, and now. Was it me?"""
+
+    def watched_by_another(self) -> bool: ...
+
+
 _stop_at: list[Callable[[], float | None]] = []
+_watch: list[Watch] = []
 
 
-def obey(source: Callable[[], float | None]) -> None:
+def obey(source: Callable[[], float | None], watch: Watch | None = None) -> None:
     """Called once by the worker, before it forks its pool: source() is what stop_at() will answer."""
     _stop_at[:] = [source]
+    _watch[:] = [watch] if watch else []
 
 
 def stop_at() -> float | None:
     """None, or the instant (time.monotonic()) by which open work must have ended. A plain qcluster never says."""
     return _stop_at[0]() if _stop_at else None
+
+
+def watch() -> Watch | None:
+    """How the worker's tasks agree on who waits for what comes. None under a plain qcluster, where each one does."""
+    return _watch[0] if _watch else None
 
 
 def under_worker() -> bool:

@@ -16,7 +16,7 @@ def deliver() -> int:
     """Send what is due. How many tries were settled."""
     if queue.stop_at() is not None:
         return 0
-    return delivering.run(stop=queue.stop_at, claim_for=queue.CLAIM_SECONDS)
+    return delivering.run(stop=queue.stop_at, claim_for=queue.CLAIM_SECONDS, watch=queue.watch())
 
 
 def run_job(name: str, *ids: int | str) -> int:

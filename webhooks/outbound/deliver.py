@@ -8,6 +8,7 @@ it, and sent once the next round has stored its body.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 
@@ -17,7 +18,7 @@ from django.db.models.functions import Now
 
 from leads import statement
 from webhooks import conf, queue
-from webhooks.models import State, Webhook
+from webhooks.models import Lane, State, Webhook
 from webhooks.outbound import claim, compose, health, settle
 from webhooks.outbound.address import parse_proxy
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
@@ -44,6 +45,8 @@ CUT_GRACE = 1.0
 LOOK_PAUSE = 8
 # Pause and Disable reach what is in memory within so many seconds.
 LOOK_EVERY = 0.5
+# Deliveries that are sent before anybody would have to wait for the next look.
+FEW = 20
 
 
 @cache
@@ -59,27 +62,49 @@ def door() -> Door:
     return Door(policy, proxy=parse_proxy(conf.egress_proxy()))
 
 
+def warm_up() -> None:
+    """Do once, and for nothing, what the first delivery of a process would wait for: the database reads its catalogs
+    anew for each connection, and Django writes its queries anew in each process. DatabaseError."""
+    look()
+    with transaction.atomic():
+        claim.claim([Share(webhook_id=0, lane=Lane.LIVE, number=1)])
+    nobody = Claimed(0, 0, 0, -1, "", 0, "", "", Lane.LIVE, 0)
+    compose.compose([nobody])
+
+
 @cache
 def windows() -> Windows:
     """What this process has learned of the receivers, kept from task to task."""
     return Windows()
 
 
-def run(*, stop: Callable[[], float | None], claim_for: float = 20.0, linger: float = 0.4) -> int:
+def run(
+    *,
+    stop: Callable[[], float | None],
+    claim_for: float = 20.0,
+    linger: float = 0.4,
+    watch: queue.Watch | None = None,
+) -> int:
     """Send what is due; returns how many tries were settled.
 
     Ends when nothing was due for `linger` seconds, or claims no more after `claim_for` seconds and ends what it began.
     stop() is None, or the instant (time.monotonic()) at which tries that are still open are cut; from its first answer
-    on nothing is claimed, and what was not sent yet is given back.
+    on nothing is claimed, and what was not sent yet is given back. watch: shared with the runs beside this one; while
+    another one waits for what comes, this one does not.
     """
-    return Conductor(stop, claim_for, linger).run()
+    return Conductor(stop, claim_for, linger, watch).run()
 
 
 class Conductor:
-    def __init__(self, stop: Callable[[], float | None], claim_for: float, linger: float) -> None:
+    def __init__(
+        self, stop: Callable[[], float | None], claim_for: float, linger: float, watch: queue.Watch | None = None
+    ) -> None:
         statement.forget_plans()
         self.stop = stop
         self.linger = linger
+        self.watch = watch
+        # The watch is left, and what came before that is looked for once more.
+        self.parting = False
         self.started = time.monotonic()
         self.claim_until = self.started + claim_for
         # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
@@ -99,6 +124,8 @@ class Conductor:
         self.limited = False
         # Deliveries that ask for their webhook whether its receiver is back.
         self.probes: set[int] = set()
+        # Some of those who have a turn got no share.
+        self.crowded = False
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
@@ -130,19 +157,37 @@ class Conductor:
         now = time.monotonic()
         if self.held:
             self.last_busy = now
+            self.parting = False
         if now < self.claim_until:
-            return now - self.last_busy <= self.linger
+            return self._lingers(now)
         if not self.closing:
             self.closing = True
             self._unload()
+            if self.watch and self.watch.leave_watch():
+                # Nudges were dropped because of us.
+                queue.nudge()
         # Were this process to do nothing but wait for them, and others as well, nobody would be there for the rest.
         return not self.overrun and self.senders.slow()
+
+    def _lingers(self, now: float) -> bool:
+        if self.watch is None:
+            return now - self.last_busy <= self.linger
+        if not self.held and self.watch.watched_by_another():
+            return False
+        if now - self.last_busy <= self.linger:
+            return True
+        # A nudge that was dropped because of us is seen by one more look.
+        parted, self.parting = self.parting, True
+        self.watch.leave_watch()
+        self.next_look = now
+        return not parted
 
     def round(self) -> None:
         self._collect()
         claims = self._write(*self._shares())
         now = time.monotonic()
-        if now - self.last_reclaim > RECLAIM_EVERY:
+        if not claims and now - self.last_reclaim > RECLAIM_EVERY:
+            # Not before what was claimed has left: somebody's event may be among it.
             self.last_reclaim = now
             claim.reclaim()
         if self.held and now - self.last_renewal > conf.lease() / 4:
@@ -164,6 +209,8 @@ class Conductor:
         begun = time.monotonic()
         if begun < self.next_look and not self.unsettled:
             return [], set()
+        if self.watch and self.watch.watched_by_another():
+            return [], set()
         turns = look()
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
@@ -173,10 +220,18 @@ class Conductor:
             # They are waiting for their time, not for anybody's events: the task stays.
             self.last_busy = time.monotonic()
         shares = share_out(turns, self._room, conf.CLAIM_BATCH)
+        self.crowded = len(shares) < len(turns)
         now = time.monotonic()
         # Several processes that wait for slow receivers would keep the database busy by asking.
         self.next_look = now if shares else now + LOOK_PAUSE * (now - begun)
+        if not turns and not self.parting:
+            self._watch()
         return shares, limited
+
+    def _watch(self) -> None:
+        """Nothing is left for anybody else: what comes is ours."""
+        if self.watch and not self.closing:
+            self.watch.watch()
 
     def _room(self, turn: Turn) -> int:
         if turn.stopped:
@@ -238,6 +293,8 @@ class Conductor:
         self.windows.rested(_strained(results))
         if claims:
             self.lease_ends = leased + conf.lease()
+            if len(claims) <= FEW and not self.crowded and _took_all(claims, shares):
+                self._watch()
         return claims
 
     def _renew(self) -> None:
@@ -294,6 +351,8 @@ class Conductor:
             self._unload()
         finally:
             self.senders.dismiss()
+            if self.watch:
+                self.watch.leave_watch()
         cut_at: float | None = None
         while self.senders.in_hand:
             stop_at = self.stop()
@@ -313,6 +372,12 @@ class Conductor:
 def _strained(results: Sequence[Result]) -> set[int]:
     """The webhooks whose receivers are not to be sent more before it is known what that means."""
     return {result.parcel.claimed.webhook_id or 0 for result in results if is_strained(result.exchange)}
+
+
+def _took_all(claims: Sequence[Claimed], shares: Sequence[Share]) -> bool:
+    """Is nothing left of what is due for these shares' webhooks?"""
+    taken = Counter((claimed.webhook_id, claimed.lane) for claimed in claims)
+    return all(taken[share.webhook_id, share.lane] < share.number for share in shares)
 
 
 def _interrupted(result: Result) -> bool:

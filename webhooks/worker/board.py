@@ -12,6 +12,8 @@ import os
 import time
 
 SLOTS = 128
+# A deliver task that keeps watch says so at every look: one that has not for so long is busy, or dead.
+WATCH = 0.1
 
 
 class Board(ctypes.Structure):
@@ -33,6 +35,9 @@ class Board(ctypes.Structure):
     # The latest task that settled a try, and for how long the oldest due delivery waited at the latest tick.
     settled: float
     overdue: float
+    # By when whoever keeps watch looks again for what is due, and its process.
+    _watched: float
+    _watcher: int
     # The tasks being run: process, start.
     _pids: ctypes.Array[ctypes.c_int]
     _since: ctypes.Array[ctypes.c_double]
@@ -44,6 +49,8 @@ class Board(ctypes.Structure):
             (name, ctypes.c_double)
             for name in ("asked", "started", "ended", "acknowledged", "owed", "settled", "overdue")
         ),
+        ("_watched", ctypes.c_double),
+        ("_watcher", ctypes.c_int),
         ("_pids", ctypes.c_int * SLOTS),
         ("_since", ctypes.c_double * SLOTS),
     ]
@@ -58,6 +65,7 @@ class Board(ctypes.Structure):
         self.wanted = False
         self.asked = self.started = self.ended = self.acknowledged = self.owed = 0.0
         self.guarded = self.settled = now
+        self._watched = 0.0
         ctypes.memset(self._since, 0, ctypes.sizeof(self._since))
 
     def ask(self, now: float) -> None:
@@ -86,6 +94,26 @@ class Board(ctypes.Structure):
     def acknowledge(self) -> None:
         """Called by the monitor after each result."""
         self.acknowledged = time.monotonic()
+
+    def watch(self) -> None:
+        """Called by a deliver task that has taken all there is: it will look again for what comes."""
+        if not self.watched_by_another():
+            self._watcher = os.getpid()
+            self._watched = time.monotonic() + WATCH
+
+    def leave_watch(self) -> bool:
+        """Called by it before its last look: what comes after that look is not its business any more. Was it ours?"""
+        ours = self._watcher == os.getpid() and bool(self._watched)
+        if ours:
+            self._watched = 0.0
+        return ours
+
+    def watched(self) -> bool:
+        """Is somebody going to look again? When two begin at the same moment, one of them says so in vain."""
+        return time.monotonic() < self._watched
+
+    def watched_by_another(self) -> bool:
+        return self.watched() and self._watcher != os.getpid()
 
     def running(self, now: float, at_most: float) -> bool:
         """Does a living process run a task, and has it for less than so many seconds?"""

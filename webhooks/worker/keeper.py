@@ -82,7 +82,7 @@ class Keeper:
         """Work until a signal comes, then end within its grace. The second signal ends the grace."""
         self._listen()
         kin.adopt()
-        queue.obey(self._board.stopping)
+        queue.obey(self._board.stopping, self._board)
         # What is loaded by now is shared by all the processes for as long as nobody writes to it.
         gc.freeze()
         log.info("worker %d started", os.getpid())

@@ -23,10 +23,11 @@ from django_q.brokers.orm import ORM
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.models import OrmQ
-from django_q.signals import post_execute, post_execute_in_worker, pre_execute
+from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
 from django_q.signing import SignedPackage
 
 from webhooks import queue
+from webhooks.outbound import deliver
 from webhooks.worker import kin
 from webhooks.worker.board import Board
 
@@ -52,6 +53,9 @@ def run(board: Board, keeper: int) -> None:
     pre_execute.connect(lambda **_: board.begin(), weak=False)
     post_execute_in_worker.connect(lambda task, **_: board.end(settled=_settled(task)), weak=False)
     post_execute.connect(lambda **_: board.acknowledge(), weak=False)
+    post_spawn.connect(lambda **_: _warm_up(), weak=False)
+    # Once for all of the pool: it reads every certificate that is trusted.
+    deliver.door()
     tap = _Tap(get_broker(), board)
     sentinel = _Sentinel(_Stop(board), threading.Event(), uuid.uuid4(), broker=tap, start=False)
     tap.unbegun = sentinel.task_queue.qsize
@@ -61,6 +65,14 @@ def run(board: Board, keeper: int) -> None:
 
 def _settled(task: dict[str, Any]) -> bool:
     return task["success"] and task["func"] in (queue.DELIVER, queue.SWEEP) and bool(task["result"])
+
+
+def _warm_up() -> None:
+    """In each worker process at its start."""
+    try:
+        deliver.warm_up()
+    except Exception:  # it would end the process, and the next one
+        log.exception("the first delivery will take a moment longer")
 
 
 class _Stop:
@@ -87,8 +99,10 @@ class _Tap:
     It takes the same way as any other (pusher, queue, worker, monitor) but needs no broker: retries leave while Redis
     is down, SQLite sees no write for it, and it cannot pile up.
 
-    Nor can nudges: under load ten come in a second and a deliver task lasts twenty. One that comes while the task
-    handed on last is a deliver task that nobody has begun is dropped, as that one will see what it was to tell of.
+    Nor can nudges: under load ten come in a second and a deliver task lasts twenty. One is dropped when a deliver task
+    will see what it tells of: the one that was handed on last and that nobody has begun, or one that keeps watch. More
+    of them would look for the same deliveries, and take each other's time. What the clock wants waits for the watch to
+    end.
     """
 
     def __init__(self, broker: Broker, board: Board) -> None:
@@ -105,7 +119,7 @@ class _Tap:
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
         # By turns, so that neither source starves the other.
-        if self._board.wanted and not self._tapped:
+        if self._board.wanted and not self._tapped and not self._board.watched():
             self._tapped, self._board.wanted = True, False
             return self._needed([(None, _deliver_task())])
         self._tapped = False
@@ -131,7 +145,7 @@ class _Tap:
         needed = []
         for receipt, package in tasks:
             delivers = _delivers(package)
-            if not (delivers and self._delivers_last and self.unbegun()):
+            if not (delivers and (self._board.watched() or (self._delivers_last and self.unbegun()))):
                 self._delivers_last = delivers
                 needed.append((receipt, package))
             elif receipt is not None:
