@@ -393,6 +393,22 @@ class TestTap:
         assert taken == [0, 3, 4, 5], "and a nudge behind a job is handed on"
         assert tap._broker.acknowledged == [1, 2, 6], "those that are dropped do not come again"
 
+    def test_nudges_are_dropped_while_somebody_looks_anyway(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        nudge = pool._deliver_task()
+        job = SignedPackage.dumps({"func": queue.RUN_JOB})
+        board = new()
+        tap = self.tap(board, *[[(number, nudge)] for number in range(3)], [(3, job)], [(4, nudge)])
+        assert tap.dequeue() == [(0, nudge)]
+        board.watch()
+        board.ask(1.0)
+        assert tap.dequeue() == [] == tap.dequeue()
+        assert tap.dequeue() == [(3, job)], "other tasks are handed on"
+        assert tap._broker.acknowledged == [1, 2]
+        assert board.leave_watch()
+        ((receipt, _),) = tap.dequeue() or [(4, "")]
+        assert receipt is None, "the clock's wish has waited"
+        assert tap.dequeue() == [(4, nudge)]
+
     def test_takes_turns_with_the_broker(self) -> None:
         board = new()
         tap = self.tap(board, [(1, "a")], [(2, "b")])
@@ -404,6 +420,34 @@ class TestTap:
 
     def test_is_the_broker_otherwise(self) -> None:
         assert self.tap(new()).list_key == "tested"
+
+
+class TestWatch:
+    """Which deliver task waits for what comes."""
+
+    def test_one_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        board = new()
+        board.watch()
+        assert board.watched() and not board.watched_by_another()
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("os.getpid", lambda: -1)
+            assert board.watched_by_another()
+            board.watch()
+            assert not board.leave_watch()
+        assert board.watched() and not board.watched_by_another()
+        assert board.leave_watch()
+        assert not board.watched() and not board.leave_watch()
+
+    def test_ends_with_whoever_does_not_look_again(self) -> None:
+        board = new()
+        board.watch()
+        wait_until(lambda: not board.watched(), 5, "nobody watches for ever")
+
+    def test_a_new_pool_has_none(self) -> None:
+        board = new()
+        board.watch()
+        board.forget_pool()
+        assert not board.watched()
 
 
 class TestFault:

@@ -2,7 +2,8 @@
 
 One transaction per round settles what was answered, stores the bodies that were rendered, and claims more: for each
 webhook whose turn it is a fair share, as far as its receiver can take it. What was claimed is then composed outside of
-it, and sent once the next round has stored its body.
+it, and sent once the next round has stored its body. Where only a few were claimed they are composed and stored in the
+same transaction: they leave sooner, and hold nobody up.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from functools import cache
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from leads import statement
 from webhooks import conf, queue
+from webhooks.dialects import DIALECTS
 from webhooks.models import Lane, State, Webhook
+from webhooks.models.encrypted import encrypt
 from webhooks.outbound import claim, compose, health, settle
 from webhooks.outbound.address import parse_proxy
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
@@ -41,8 +45,10 @@ RATE_TICK = 0.04
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
-# A look that found nothing is followed by a pause of so many times its own length.
+# A look that found nothing is followed by a pause of so many times its own length, in seconds at most: on a machine that
+# was asleep the first one takes long.
 LOOK_PAUSE = 8
+LONGEST_LOOK_PAUSE = 0.02
 # Pause and Disable reach what is in memory within so many seconds.
 LOOK_EVERY = 0.5
 # Deliveries that are sent before anybody would have to wait for the next look.
@@ -64,7 +70,11 @@ def door() -> Door:
 
 def warm_up() -> None:
     """Do once, and for nothing, what the first delivery of a process would wait for: the database reads its catalogs
-    anew for each connection, and Django writes its queries anew in each process. DatabaseError."""
+    anew for each connection; what decrypts and signs is made when it is needed. DatabaseError."""
+    for dialect in DIALECTS.values():
+        secret = encrypt(dialect.new_secret())
+        nobodys = Webhook(dialect=dialect.name, url="https://receiver.invalid/", secret=secret)
+        compose.build(nobodys, b"{}", "", timezone.now())
     look()
     with transaction.atomic():
         claim.claim([Share(webhook_id=0, lane=Lane.LIVE, number=1)])
@@ -195,7 +205,6 @@ class Conductor:
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
             self._withdraw()
         if claims:
-            self.held |= {claimed.id: claimed for claimed in claims}
             self.composed, self.refused = compose.compose(claims)
 
     def _shares(self) -> tuple[list[Share], set[int]]:
@@ -223,7 +232,7 @@ class Conductor:
         self.crowded = len(shares) < len(turns)
         now = time.monotonic()
         # Several processes that wait for slow receivers would keep the database busy by asking.
-        self.next_look = now if shares else now + LOOK_PAUSE * (now - begun)
+        self.next_look = now if shares else now + min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
         if not turns and not self.parting:
             self._watch()
         return shares, limited
@@ -263,7 +272,7 @@ class Conductor:
                 return
 
     def _write(self, shares: Sequence[Share], limited: Collection[int]) -> list[Claimed]:
-        """The round's one transaction. Afterwards the stored bodies are on their way."""
+        """The round's one transaction. Afterwards the stored bodies are on their way; returns what is to be composed."""
         results, parcels, refused = self.unsettled, self.composed, self.refused
         if not (results or parcels or refused or shares):
             return []
@@ -277,6 +286,14 @@ class Conductor:
             claims = claim.claim(clip(shares, reserved))
             if reserved:
                 self.probes |= health.spend(claims, reserved)
+            at_once = bool(claims) and len(claims) <= FEW and not parcels
+            if at_once:
+                # So few are written before another transaction has begun.
+                parcels, declined = compose.compose(claims)
+                settle.refuse(declined)
+                compose.store(parcels)
+                refused = refused + declined
+        self.held |= {claimed.id: claimed for claimed in claims}
         for result in results:
             self.held.pop(result.parcel.claimed.id, None)
             if not _interrupted(result):
@@ -287,6 +304,8 @@ class Conductor:
         self.unsettled, self.composed, self.refused = [], [], []
         self.settled += len(results)
         self.fine = self.fine - learned.stopped | learned.fine
+        if at_once:
+            self.lease_ends = leased + conf.lease()
         self.senders.submit((one for one in parcels if one.claimed.webhook_id not in learned.stopped), self.lease_ends)
         stopped = [parcel for parcel in parcels if parcel.claimed.webhook_id in learned.stopped]
         self._give_back([parcel.claimed for parcel in stopped + self._recall(learned.stopped)])
@@ -295,7 +314,7 @@ class Conductor:
             self.lease_ends = leased + conf.lease()
             if len(claims) <= FEW and not self.crowded and _took_all(claims, shares):
                 self._watch()
-        return claims
+        return [] if at_once else claims
 
     def _renew(self) -> None:
         """Lengthen what is held; what somebody else took meanwhile is not sent."""

@@ -369,3 +369,81 @@ def test_a_try_ends_at_its_deadline(receiver):
     attempt = Attempt.objects.get()
     assert attempt.failure == "timeout"
     assert Delivery.objects.get().status == Status.QUEUED
+
+
+# Who waits for what comes
+
+
+class Watch:
+    """As the worker's board is for one process; `elsewhere`: another one watches."""
+
+    def __init__(self, elsewhere=False):
+        self.elsewhere = elsewhere
+        self.said = []
+
+    def watch(self):
+        if not self.elsewhere and self.said[-1:] != ["watch"]:
+            self.said.append("watch")
+
+    def leave_watch(self):
+        ours = self.said[-1:] == ["watch"]
+        if ours:
+            self.said.append("leave")
+        return ours
+
+    def watched_by_another(self):
+        return self.elsewhere
+
+
+def test_what_is_saved_until_the_watch_is_left_is_sent(receiver, webhook):
+    class Late(Watch):
+        def leave_watch(self):
+            if not self.said.count("leave"):
+                factories.lead()  # its nudge is dropped
+            return super().leave_watch()
+
+    watch = Late()
+    assert run(watch=watch, linger=0.2) == 1
+    assert len(receiver.received) == 1
+    assert watch.said == ["watch", "leave", "watch", "leave"]
+
+
+def test_nobody_waits_beside_somebody_who_does(receiver, webhook):
+    factories.lead()
+    assert run(watch=Watch(elsewhere=True), linger=30.0) == 0
+    assert run(watch=Watch()) == 1
+
+
+def test_who_leaves_something_behind_does_not_watch(receiver, webhook):
+    receiver.always(Answer(200, after=0.4))
+    for number in range(3):
+        factories.lead(email=f"lead{number}@example.com")
+    watch = Watch()
+    first, watching = [], []
+
+    def stop():
+        if receiver.received:
+            first.append(time.monotonic())
+            if time.monotonic() < first[0] + 0.3:
+                watching.append("watch" in watch.said)
+
+    assert run(stop, watch=watch) == 3
+    assert watching and not any(watching), "until it answers one may leave here: others may have more"
+    assert "watch" in watch.said
+
+
+def test_a_successor_is_asked_for_when_the_time_to_watch_is_over(receiver, webhook, monkeypatch):
+    nudges = []
+    monkeypatch.setattr("webhooks.queue.nudge", lambda: nudges.append(1))
+    factories.lead()
+    nudges.clear()
+    assert run(watch=Watch(), claim_for=0.3, linger=30.0) == 1
+    assert nudges == [1]
+
+
+def test_the_warm_up_leaves_no_trace(receiver, webhook):
+    deliver.warm_up()
+    factories.lead()
+    deliver.warm_up()
+    assert Delivery.objects.get().fence == 0
+    assert run() == 1
