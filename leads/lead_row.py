@@ -62,13 +62,18 @@ def value(row: Row, key: str) -> Any:
     if key in row["details"]:
         return row["details"][key]
     if kind == "labels":
-        pairs = row[f"{key}_given"]
-        return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
+        return _names(row, key)
     if kind == "datetime" and key in row:
         return moment(key, row[key] or row["created_at"])
     if key in _LOOKED_UP:
         return _LOOKED_UP[key](row)
     return row[key] if key in row else fields.EMPTY.get(kind)
+
+
+def _names(row: Row, key: str) -> list[Any]:
+    """Of the labels of one kind, with their ids but for tags."""
+    pairs = row[_COLUMNS[key]]
+    return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
 
 
 @lru_cache(maxsize=1024)
@@ -123,8 +128,9 @@ def by_key(row: Row) -> dict[str, Any]:
 def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
     """Everything, ready for JSON: the catalogue, the account's custom fields in their order, the thread."""
     told = _BLANK | dict(zip(_PLAIN, _plain_values(row), strict=True))
-    for key in (*LABELS, *_MOMENTS, *_LOOKED_UP):
-        told[key] = value(row, key)
+    told |= {key: _names(row, key) for key in LABELS}
+    told |= {key: moment(key, row[key] or row["created_at"]) for key in _MOMENTS}
+    told |= {key: look_up(row) for key, look_up in _LOOKED_UP.items()}
     told |= {key: now for key, now in row["details"].items() if key in _BLANK}
     told["custom_fields"] = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
     told["messages"] = messages
@@ -133,12 +139,12 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _set(row: Row) -> dict[str, Any]:
     """What is not unset of CHANGING; custom fields by their paths."""
-    told = {key: names for key in LABELS if (names := value(row, key))}
+    told = {key: names for key in LABELS if (names := _names(row, key))}
     told |= {key: now for key, now in zip(_PLAIN_CHANGING, _plain_changing(row), strict=True) if now is not None}
-    told |= {key: value(row, key) for key in _MOMENTS if key in _COLUMNS}
+    told |= {key: moment(key, row[key] or row["created_at"]) for key in _MOMENTS if key in _COLUMNS}
     told |= {key: now for key, now in row["details"].items() if now not in _UNSET and key in _IN_DETAILS}
     followers = [name for key, names in _FOLLOWERS.items() if key in told for name in names]
-    told |= {name: now for name in followers if (now := value(row, name)) is not None}
+    told |= {name: now for name in followers if (now := _LOOKED_UP[name](row)) is not None}
     return told | {f"custom_fields.{key}": now for key, now in row["custom_fields"].items() if now is not None}
 
 

@@ -445,6 +445,8 @@ _JUDGED: Final = tuple(field for field in FIELDS if field.writeable or field.kin
 
 def judge_value(field: Field, value: object) -> Violation | None:
     """The first rule of the field's kind that a value breaks. It need not be a field of the catalogue."""
+    if field.kind == "text" and type(value) is str and value.isprintable() and _length(field, value) is None:
+        return None  # as most are: there is no character in it that a rule of texts refuses
     for name in RULES_OF_KIND[field.kind]:
         rule = RULES.get(name)
         if rule is not None and rule.value is not None and (message := rule.value(field, value)) is not None:
@@ -566,7 +568,7 @@ def _read_phone(phone: str) -> tuple[str | None, bool]:
     if match := _USUAL_PHONE.fullmatch(phone):
         # What parsing would come to, for a quarter of the time.
         number = phonenumbers.PhoneNumber(UK_CODE, int(match[1]))
-        if _is_uk(number):
+        if _USUAL_MOBILE.fullmatch(match[1]) or _is_uk(number):
             return f"+{UK_CODE}{match[1]}", True
     try:
         number = phonenumbers.parse(phone, "GB")
@@ -579,6 +581,8 @@ def _read_phone(phone: str) -> tuple[str | None, bool]:
 
 
 _USUAL_PHONE = re.compile(r"(?:0|\+44)([1-9]\d{9})", re.ASCII)
+# What makes a number a mobile one of Great Britain, and thus a valid one.
+_USUAL_MOBILE = re.compile(phonenumbers.PhoneMetadata.metadata_for_region("GB").mobile.national_number_pattern)
 
 
 def _is_uk(number: phonenumbers.PhoneNumber) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, ClassVar, Self
 
 from django.db import connections, models, router
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
@@ -77,8 +78,9 @@ class RecordQuerySet(models.QuerySet["Record"]):
         kinds = _kinds(tuple(fields))
         parameters: list[Any] = []
         for obj in objs:
+            known = obj.__dict__
             values = [
-                getattr(obj, field.attname) if kind else field.pre_save(obj, True)
+                known[field.attname] if kind and field.attname in known else field.pre_save(obj, True)
                 for field, kind in zip(fields, kinds, strict=True)
             ]
             written = _written(using, fields, values)
@@ -165,12 +167,13 @@ class Record(models.Model):
         remember them.
         """
         columns: Row = dict(stored or {})
+        known = self.__dict__
         for name, attname, _ in _columns(type(self)):
             if written is None or attname in written or name in written:
-                columns[attname] = getattr(self, attname)
+                columns[attname] = known[attname] if attname in known else getattr(self, attname)
         columns["id"] = self.pk
         derived: Row = {}
-        if not any(_is_expression(value) for value in columns.values()):
+        if _PLAIN.issuperset(map(type, columns.values())) or not any(map(_is_expression, columns.values())):
             derived = self.derived(stored, columns, work, settling=False)
         derived |= self.stamps(before, columns, True, work)
         for column, value in derived.items():
@@ -202,14 +205,12 @@ class Record(models.Model):
         pks = list(pks)
         if not pks:
             return {}
-        one = len(pks) == 1
-        if lock and connections[using].features.has_select_for_update:
-            # By a statement of its own: after a wait PostgreSQL reads the locked row anew, but neither joins nor
-            # subqueries.
-            statement.run(_lock(cls, using, len(pks)), pks, using, prepare=one)
-        select, given, columns, converters = _select(cls, using, len(pks))
-        found = statement.run(select, [*given, *pks], using, prepare=one)
-        return {row["id"]: row for row in (_row(columns, converters, each) for each in found)}
+        lock = lock and connections[using].features.has_select_for_update
+        rows = _read(cls, using, pks, lock)
+        if lock and (len(rows) < len(pks) or any(row["version"] != row["version_seen"] for row in rows.values())):
+            # After a wait PostgreSQL reads the locked row anew, but neither joins nor subqueries. It is ours now.
+            rows = _read(cls, using, pks, lock)
+        return rows
 
     @classmethod
     def parts(cls, using: str, rows: Mapping[int, Row]) -> Mapping[int, Row]:
@@ -263,25 +264,35 @@ class Record(models.Model):
 Converters = Sequence[tuple[str, Callable[[Any], Any]]]
 
 
+def _read(model: type[Record], using: str, pks: Sequence[int], lock: bool) -> dict[int, Row]:
+    select, given, columns, converters = _select(model, using, len(pks), lock)
+    found = statement.run(select, [*given, *pks], using, prepare=len(pks) == 1)
+    return {row["id"]: row for row in (_row(columns, converters, each) for each in found)}
+
+
 @lru_cache(maxsize=32)
-def _select(model: type[Record], using: str, count: int) -> tuple[str, Sequence[Any], Sequence[str], Converters]:
-    """The statement that reads so many rows, its parameters before the keys, its columns, and how they are read."""
+def _select(
+    model: type[Record], using: str, count: int, lock: bool
+) -> tuple[str, Sequence[Any], Sequence[str], Converters]:
+    """The statement that reads so many rows, its parameters before the keys, its columns, and how they are read.
+
+    lock: in one order for everybody, so that two units cannot wait for each other's locks. There is one column more
+    then, `version_seen`: the version as it was when the statement began.
+    """
     query = model.plain(using).filter(pk__in=range(count)).order_by("pk")
     columns = [field.attname for field in model._meta.concrete_fields]
-    compiler = query.values(*columns, **model.names()).query.get_compiler(using)
+    names = dict(model.names())
+    if lock:
+        names["version_seen"] = Subquery(model.plain(using).filter(pk=OuterRef("pk")).values("version"))
+    compiler = query.values(*columns, **names).query.get_compiler(using)
     sql, parameters = compiler.as_sql()
     assert list(parameters)[-count:] == list(range(count)), "the keys stand last"
+    if lock:
+        ops = connections[using].ops
+        sql += " " + ops.for_update_sql(of=(ops.quote_name(model._meta.db_table),), no_key=True)
     columns = [str(alias) for _, _, alias in compiler.select]
     converters = _converters(using, columns, [column for column, _, _ in compiler.select])
     return sql, list(parameters)[:-count], columns, converters
-
-
-@lru_cache(maxsize=32)
-def _lock(model: type[Record], using: str, count: int) -> str:
-    """In one order for everybody, so that two units cannot wait for each other's locks."""
-    query = model.plain(using).filter(pk__in=range(count)).order_by("pk").select_for_update(no_key=True)
-    sql: str = query.values("pk").query.get_compiler(using).as_sql()[0]
-    return sql
 
 
 @lru_cache(maxsize=256)
@@ -306,10 +317,11 @@ def _insert(model: type[Record], using: str, fields: tuple[Any, ...], count: int
     return f"INSERT INTO {table} ({columns}) VALUES {marks} RETURNING {key}"
 
 
-# What goes into a column as it is; all else Django makes fit.
+# What goes into a column as it is, moments as the database wants them; all else Django makes fit.
 _AS_THEY_ARE: Mapping[str, type] = {
     "CharField": str,
     "BooleanField": bool,
+    "DateTimeField": datetime,
     **dict.fromkeys(("BigIntegerField", "ForeignKey", "IntegerField", "PositiveIntegerField"), int),
 }
 
@@ -317,10 +329,15 @@ _AS_THEY_ARE: Mapping[str, type] = {
 def _written(using: str, fields: Sequence[Any], values: Sequence[Any]) -> list[Any] | None:
     """The parameters that write these values; None where one is an expression, which is for Django to write."""
     parameters, connection = list(values), connections[using]
+    moment = connection.ops.adapt_datetimefield_value
     for place, (kind, value) in enumerate(zip(_kinds(tuple(fields)), values, strict=True)):
-        if value is not None and type(value) is not kind:
-            if _is_expression(value):
-                return None
+        if value is None or (type(value) is kind and kind is not datetime):
+            continue
+        if type(value) is kind and value.tzinfo is not None:
+            parameters[place] = moment(value)
+        elif _is_expression(value):
+            return None
+        else:
             parameters[place] = fields[place].get_db_prep_save(value, connection)
     return parameters
 
@@ -343,10 +360,23 @@ def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Con
     connection = connections[using]
     compiler = models.sql.Query(None).get_compiler(using)
     return [
-        (names[place], partial(_converted, convert, expression, connection))
+        (names[place], _read_json if _is_json(convert) else partial(_converted, convert, expression, connection))
         for place, (converts, expression) in compiler.get_converters(columns).items()
         for convert in converts
     ]
+
+
+def _is_json(convert: Callable[..., Any]) -> bool:
+    field = getattr(convert, "__self__", None)
+    return type(field) is models.JSONField and field.decoder is None
+
+
+def _read_json(text: str | None) -> Any:
+    """What Django's field makes of a whole column, without asking each time what part of it is meant."""
+    return text if text is None else _decode(text)
+
+
+_decode = json.JSONDecoder().decode
 
 
 def _converted(convert: Callable[..., Any], expression: Any, connection: Any, value: Any) -> Any:

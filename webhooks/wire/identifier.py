@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Crockford's base 32: no I, L, O and U.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# By ten bits.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def ulid(milliseconds: int, randomness: bytes) -> str:
@@ -11,4 +13,4 @@ def ulid(milliseconds: int, randomness: bytes) -> str:
     if len(randomness) != 10:
         raise ValueError("A ULID takes 10 random bytes.")
     number = milliseconds << 80 | int.from_bytes(randomness)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
