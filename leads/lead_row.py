@@ -81,7 +81,7 @@ def moment(key: str, when: datetime) -> str:
     """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
     if key != "created_at":
         return validation.in_seconds(when)
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def _stage(row: Row) -> StageRow | None:
@@ -139,7 +139,7 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _set(row: Row) -> dict[str, Any]:
     """What is not unset of CHANGING; custom fields by their paths."""
-    told = {key: names for key in LABELS if (names := _names(row, key))}
+    told: dict[str, Any] = {key: names for key in LABELS if (names := _names(row, key))}
     told |= {key: now for key, now in zip(_PLAIN_CHANGING, _plain_changing(row), strict=True) if now is not None}
     told |= {key: moment(key, row[key] or row["created_at"]) for key in _MOMENTS if key in _COLUMNS}
     told |= {key: now for key, now in row["details"].items() if now not in _UNSET and key in _IN_DETAILS}

@@ -19,7 +19,7 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import phonenumbers
 
@@ -125,7 +125,7 @@ def read_moment(text: str) -> datetime:
 
 def in_seconds(moment: datetime) -> str:
     """As text in UTC: 2024-12-02T14:05:38Z."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
 
 
 def _is_number(value: object) -> bool:
@@ -445,8 +445,6 @@ _JUDGED: Final = tuple(field for field in FIELDS if field.writeable or field.kin
 
 def judge_value(field: Field, value: object) -> Violation | None:
     """The first rule of the field's kind that a value breaks. It need not be a field of the catalogue."""
-    if field.kind == "text" and type(value) is str and value.isprintable() and _length(field, value) is None:
-        return None  # as most are: there is no character in it that a rule of texts refuses
     for name in RULES_OF_KIND[field.kind]:
         rule = RULES.get(name)
         if rule is not None and rule.value is not None and (message := rule.value(field, value)) is not None:
@@ -582,7 +580,8 @@ def _read_phone(phone: str) -> tuple[str | None, bool]:
 
 _USUAL_PHONE = re.compile(r"(?:0|\+44)([1-9]\d{9})", re.ASCII)
 # What makes a number a mobile one of Great Britain, and thus a valid one.
-_USUAL_MOBILE = re.compile(phonenumbers.PhoneMetadata.metadata_for_region("GB").mobile.national_number_pattern)
+_GREAT_BRITAIN: Any = phonenumbers.PhoneMetadata.metadata_for_region("GB")
+_USUAL_MOBILE = re.compile(_GREAT_BRITAIN.mobile.national_number_pattern)
 
 
 def _is_uk(number: phonenumbers.PhoneNumber) -> bool:

@@ -75,15 +75,17 @@ class RecordQuerySet(models.QuerySet["Record"]):
     def _insert(self, objs: Any, fields: Any, returning_fields: Any = None, raw: Any = False, **rest: Any) -> Any:
         """The INSERT of save() and bulk_create(), as Django 5.2 asks for it."""
         using = rest["using"] or self.db
-        kinds = _kinds(tuple(fields))
+        columns = [(field, field.attname, kind) for field, kind in zip(fields, _kinds(tuple(fields)), strict=True)]
+        write = _writer(using, tuple(fields))
         parameters: list[Any] = []
         for obj in objs:
             known = obj.__dict__
-            values = [
-                known[field.attname] if kind and field.attname in known else field.pre_save(obj, True)
-                for field, kind in zip(fields, kinds, strict=True)
-            ]
-            written = _written(using, fields, values)
+            written = write(
+                [
+                    known[attname] if kind and attname in known else field.pre_save(obj, True)
+                    for field, attname, kind in columns
+                ]
+            )
             if written is None or raw or list(returning_fields or ()) != [self.model._meta.pk]:
                 return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
             parameters += written
@@ -144,7 +146,7 @@ class Record(models.Model):
         """The UPDATE of a save, as Django 5.2 asks for it: for Django it takes longer to write it than to run it."""
         update_fields, _ = rest
         written = tuple(field for field, _, _ in values)
-        parameters = _written(using, written, [value for _, _, value in values])
+        parameters = _writer(using, written)([value for _, _, value in values])
         if not update_fields or parameters is None:
             return super()._do_update(base_qs, using, pk_val, values, *rest)
         update, converters = _update(type(self), using, written)
@@ -326,20 +328,28 @@ _AS_THEY_ARE: Mapping[str, type] = {
 }
 
 
-def _written(using: str, fields: Sequence[Any], values: Sequence[Any]) -> list[Any] | None:
-    """The parameters that write these values; None where one is an expression, which is for Django to write."""
-    parameters, connection = list(values), connections[using]
+def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[Any] | None]:
+    """What makes parameters of values of these columns; None where one is an expression, which is for Django to write.
+
+    It may write into the list that it is given.
+    """
+    kinds, connection = _kinds(fields), connections[using]
     moment = connection.ops.adapt_datetimefield_value
-    for place, (kind, value) in enumerate(zip(_kinds(tuple(fields)), values, strict=True)):
-        if value is None or (type(value) is kind and kind is not datetime):
-            continue
-        if type(value) is kind and value.tzinfo is not None:
-            parameters[place] = moment(value)
-        elif _is_expression(value):
-            return None
-        else:
-            parameters[place] = fields[place].get_db_prep_save(value, connection)
-    return parameters
+
+    def write(values: list[Any]) -> list[Any] | None:
+        for place, value in enumerate(values):
+            kind = kinds[place]
+            if value is None or (type(value) is kind and kind is not datetime):
+                continue
+            if kind is datetime and isinstance(value, datetime) and value.tzinfo is not None:
+                values[place] = moment(value)
+            elif _is_expression(value):
+                return None
+            else:
+                values[place] = fields[place].get_db_prep_save(value, connection)
+        return values
+
+    return write
 
 
 def _is_expression(value: Any) -> bool:

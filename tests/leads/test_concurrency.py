@@ -107,6 +107,24 @@ def test_who_waits_for_a_tag_does_not_tell_of_it(lead, told, write):
     assert updates(told)[-1].snapshot["tags"] == ["vip"]
 
 
+def test_who_waits_for_a_move_into_another_office_tells_of_its_own_change_only(lead, told):
+    leeds = factories.office()
+
+    def move():
+        mine = Lead.objects.get()
+        mine.office = leeds
+        mine.save()
+
+    at_once(move, lambda: Lead.objects.filter(pk=lead.pk).update(first_name="Zoe"))
+    assert ["office_id" in fact.changes for fact in updates(told)] == [True, False]
+    assert updates(told)[-1].snapshot["office_name"] == leeds.name
+
+
+def test_who_waits_for_a_deletion_has_nothing_to_tell(lead, told):
+    at_once(lambda: Lead.objects.get().delete(), lambda: Lead.objects.filter(pk=lead.pk).update(first_name="Zoe"))
+    assert [fact.type for fact in told] == ["lead.deleted"]
+
+
 def test_who_waits_for_a_move_into_a_new_stage_leaves_the_lead_there(lead, told):
     def move():
         mine = Lead.objects.get()

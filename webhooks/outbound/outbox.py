@@ -116,17 +116,18 @@ def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[List
 @cache
 def _insert() -> str:
     told = {"uid": "text", "account_id": "integer", "record": "text", "sent_as": "text", "webhooks": "integers"}
+    # INSERT comes first, as Python's sqlite3 counts no rows of a statement that begins with WITH.
     # Materialized, as SQLite would read the JSON anew for each webhook. The event's key is looked up, as for a join
     # PostgreSQL would read a small table of events to its end.
     return f"""
+        INSERT INTO {Delivery._meta.db_table} (
+            event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
+            order_key, status, due_at, fence, tries, lost, error
+        )
         WITH heard AS MATERIALIZED (
             SELECT told.*, {sql.now()} AS now,
                 (SELECT event.id FROM {Event._meta.db_table} event WHERE event.uid = told.uid) AS event_id
             FROM {sql.rows(told, alias="told")}
-        )
-        INSERT INTO {Delivery._meta.db_table} (
-            event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
-            order_key, status, due_at, fence, tries, lost, error
         )
         SELECT heard.event_id, heard.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
             'msg_' || heard.uid || '_' || webhook.id, {sql.boolean(False)}, %s, heard.now,
