@@ -141,6 +141,7 @@ def _broker() -> Broker:
 
 # What the worker tells its tasks
 
+
 class Watch(Protocol):
     """Of the deliver tasks that have nothing to send, one stays and looks for what comes."""
 

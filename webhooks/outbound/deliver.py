@@ -45,8 +45,8 @@ RATE_TICK = 0.04
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
-# A look that found nothing is followed by a pause of so many times its own length, in seconds at most: on a machine that
-# was asleep the first one takes long.
+# A look that found nothing is followed by a pause of so many times its own length; of so many seconds at most, as the
+# first one takes long on a machine that was asleep.
 LOOK_PAUSE = 8
 LONGEST_LOOK_PAUSE = 0.02
 # Pause and Disable reach what is in memory within so many seconds.
@@ -272,7 +272,7 @@ class Conductor:
                 return
 
     def _write(self, shares: Sequence[Share], limited: Collection[int]) -> list[Claimed]:
-        """The round's one transaction. Afterwards the stored bodies are on their way; returns what is to be composed."""
+        """The round's one transaction. Afterwards stored bodies are on their way. Returns what is to be composed."""
         results, parcels, refused = self.unsettled, self.composed, self.refused
         if not (results or parcels or refused or shares):
             return []
@@ -350,7 +350,7 @@ class Conductor:
         """Of these nothing was learned."""
         probes = [claimed for claimed in claims if claimed.id in self.probes]
         if probes:
-            health.unasked({claimed.webhook_id for claimed in probes if claimed.webhook_id})
+            health.ask_again({claimed.webhook_id for claimed in probes if claimed.webhook_id})
             self.probes.difference_update(claimed.id for claimed in probes)
 
     def _unload(self) -> None:
