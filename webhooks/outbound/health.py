@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from webhooks import conf, sql
@@ -99,9 +99,11 @@ def spend(claims: Sequence[Claimed], reserved: Mapping[int, int]) -> set[int]:
     return probes
 
 
-def unasked(webhook_ids: Collection[int]) -> None:
-    """Their probes did not come about: another may."""
-    Health.objects.filter(pk__in=webhook_ids, closed_until__isnull=False).update(closed_until=sql.clock())
+def ask_again(webhook_ids: Iterable[int]) -> None:
+    """Let those of them that are closed be asked at once whether they are back."""
+    with transaction.atomic():
+        closed = _in_order(Health.objects.filter(pk__in=list(webhook_ids), closed_until__isnull=False))
+        Health.objects.filter(pk__in=[health.pk for health in closed]).update(closed_until=sql.clock())
 
 
 def _piled_up(health: Health) -> bool:

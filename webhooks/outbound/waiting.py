@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from webhooks import queue
-from webhooks.models import UNSENT, Delivery, Health, Status
+from webhooks.models import UNSENT, Delivery, Status
+from webhooks.outbound import health
 
 
 def cancel(deliveries: QuerySet[Delivery]) -> int:
@@ -23,7 +24,7 @@ def try_now(deliveries: QuerySet[Delivery]) -> int:
     A receiver that is being left alone after failures is asked once more at once.
     """
     queued = deliveries.filter(status=Status.QUEUED)
-    Health.objects.filter(closed_until__gt=Now(), webhook__in=queued.values("webhook")).update(closed_until=Now())
+    health.ask_again(queued.filter(webhook__isnull=False).values_list("webhook", flat=True).distinct())
     hurried = queued.update(due_at=Now())
     if hurried:
         queue.nudge()

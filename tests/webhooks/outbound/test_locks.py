@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
@@ -13,7 +14,7 @@ from django.utils import timezone
 from tests import factories
 from tests.webhooks.outbound.claims import claimed
 from webhooks.models import Delivery, Health, State, Webhook
-from webhooks.outbound import health, switch
+from webhooks.outbound import health, switch, waiting
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -32,8 +33,8 @@ def lesson(webhook: Webhook, delivery_id: int = 0, **more: str) -> health.Lesson
     return health.Lesson(webhook.pk, delivery_id, timezone.now(), success=False, strained=True, cause="5xx", **more)
 
 
-def race(round_: Callable[[], object], person: Callable[[], object]) -> None:
-    """The round has done its work, and commits only once the person has begun."""
+def race(round_: Callable[[], object], person: Callable[[], object], then: Callable[[], object] = lambda: None) -> None:
+    """The round has done its work, and does what is left and commits only once the person has begun."""
     began = threading.Event()
     errors: list[BaseException] = []
 
@@ -42,6 +43,7 @@ def race(round_: Callable[[], object], person: Callable[[], object]) -> None:
             round_()
             began.set()
             time.sleep(0.4)
+            then()
 
     def turn() -> None:
         began.wait()
@@ -111,3 +113,18 @@ def test_a_long_save_holds_no_round_up(webhook):
     assert took < 5
     webhook.refresh_from_db()
     assert webhook.state == State.PAUSED
+
+
+def test_a_round_that_learns_of_two_and_a_person_who_has_both_tried_now(webhook):
+    """The table has the second one's row first: what has changed stands behind."""
+    other = factories.webhook(name="Other")
+    Health.objects.create(webhook=other, closed_until=timezone.now())
+    for pk in (other.pk, webhook.pk):
+        Health.objects.filter(pk=pk).update(closed_until=timezone.now() + timedelta(minutes=1))
+    factories.lead()
+    race(
+        lambda: Health.objects.select_for_update(no_key=True).get(pk=webhook.pk),
+        lambda: waiting.try_now(Delivery.objects.all()),
+        then=lambda: Health.objects.select_for_update(no_key=True).get(pk=other.pk),
+    )
+    assert not Health.objects.filter(closed_until__gt=timezone.now()).exists()
