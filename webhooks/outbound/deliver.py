@@ -138,6 +138,8 @@ class Conductor:
         self.crowded = False
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
+        # In the last round, whatever became of it.
+        self.has_claimed = False
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
         self.held: dict[int, Claimed] = {}
         self.lease_ends = 0.0
@@ -165,7 +167,7 @@ class Conductor:
 
     def _more(self) -> bool:
         now = time.monotonic()
-        if self.held:
+        if self.held or self.has_claimed:
             self.last_busy = now
             self.parting = False
         if now < self.claim_until:
@@ -194,6 +196,7 @@ class Conductor:
 
     def round(self) -> None:
         self._collect()
+        self.has_claimed = False
         claims = self._write(*self._shares())
         now = time.monotonic()
         if not claims and now - self.last_reclaim > RECLAIM_EVERY:
@@ -293,6 +296,7 @@ class Conductor:
                 settle.refuse(declined)
                 compose.store(parcels)
                 refused = refused + declined
+        self.has_claimed = bool(claims)
         self.held |= {claimed.id: claimed for claimed in claims}
         for result in results:
             self.held.pop(result.parcel.claimed.id, None)
