@@ -61,4 +61,26 @@ class Migration(migrations.Migration):
                 to="leads.account",
             ),
         ),
+        AlterOnPostgreSQL(
+            "body",
+            "delivery",
+            models.OneToOneField(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                primary_key=True,
+                related_name="body",
+                serialize=False,
+                to="webhooks.delivery",
+            ),
+        ),
+        AlterOnPostgreSQL(
+            "attempt",
+            "delivery",
+            models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="attempts",
+                to="webhooks.delivery",
+            ),
+        ),
     ]
