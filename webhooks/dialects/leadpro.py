@@ -166,10 +166,16 @@ def summary(body: bytes) -> Summary:
 
 def _body(event: str, lead: Mapping[str, Any], comparables: list[Any] | None = None) -> bytes:
     """All 44 keys; whole numbers have no fraction (LP-130). `comparables` stands where the lead has none."""
-    data = {NAMES.get(key, key): lead.get(key) for key in KEYS}
+    data = dict(zip(_names(KEYS), map(lead.get, KEYS), strict=True))
     if data.get("comparable_props", comparables) is None:
         data["comparable_props"] = comparables
     return document.write({"event": event, "data": document.plain(data)})
+
+
+@lru_cache(maxsize=4)
+def _names(keys: Sequence[str]) -> Sequence[str]:
+    """What LeadPro calls them."""
+    return tuple(NAMES.get(key, key) for key in keys)
 
 
 def _token(claims: bytes, key: bytes) -> str:

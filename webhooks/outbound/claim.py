@@ -34,7 +34,7 @@ def claim(shares: Sequence[Share]) -> list[Claimed]:
         UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
         WHERE id IN (SELECT id FROM taken)
         RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
-            tries, due_at
+            tries, {sql.as_text("due_at")}
         """,
         *chain.from_iterable((share.webhook_id, share.lane, share.number) for share in shares),
         conf.lease(),

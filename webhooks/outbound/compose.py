@@ -135,6 +135,7 @@ class _Sources:
         return self._latest[1]
 
 
+_decode = json.JSONDecoder().decode
 _RECORD = ("record", "record_id", "version", "hops")
 _EVENT = (*_RECORD, "type", "occurred_at", "snapshot", "changes", "context", "actor_kind", "actor_id", "actor_name")
 
@@ -145,7 +146,8 @@ def _read(
     """The key and these columns of the rows that have one of the keys."""
     if not keys:
         return ()
-    text = f"SELECT {key}, {', '.join(columns)} FROM {model._meta.db_table} WHERE {sql.among(key)}"
+    picked = (sql.as_text(column) if column == "occurred_at" else column for column in columns)
+    text = f"SELECT {key}, {', '.join(picked)} FROM {model._meta.db_table} WHERE {sql.among(key)}"
     return sql.prepared(text, sql.integers(keys))
 
 
@@ -155,7 +157,7 @@ def _frozen(
     version: int,
     hops: int,
     type_: str,
-    occurred_at: datetime | str,
+    occurred_at: str,
     snapshot: str,
     changes: str,
     context: str,
@@ -163,18 +165,15 @@ def _frozen(
 ) -> Frozen:
     return Frozen(
         type=type_,
-        # SQLite has no type for it.
-        occurred_at=datetime.fromisoformat(occurred_at).replace(tzinfo=UTC)
-        if isinstance(occurred_at, str)
-        else occurred_at,
+        occurred_at=datetime.fromisoformat(occurred_at).replace(tzinfo=UTC),
         record=record,
         record_id=record_id,
         version=version,
-        data=json.loads(snapshot),
-        changes=json.loads(changes),
+        data=_decode(snapshot),
+        changes=_decode(changes),
         actor=dict(zip(("kind", "id", "name"), actor, strict=True)),
         hops=hops,
-        context=json.loads(context),
+        context=_decode(context),
     )
 
 
