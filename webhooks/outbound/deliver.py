@@ -25,9 +25,10 @@ from webhooks.models import Lane, State, Webhook
 from webhooks.models.encrypted import encrypt
 from webhooks.outbound import claim, compose, health, settle
 from webhooks.outbound.address import parse_proxy
+from webhooks.outbound.core import Core
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
-from webhooks.outbound.senders import Senders
+from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
 from webhooks.outbound.turns import Turn, look
 from webhooks.outbound.windows import Windows
@@ -35,10 +36,9 @@ from webhooks.wire.exchange import Failure, FailureKind
 from webhooks.wire.policy import is_strained
 
 # Claim again when fewer than this wait for a sender.
-LOW_WATER = conf.CLAIM_BATCH // 2
-# Results are written together: so many, or what came within so many seconds.
-SETTLE_BATCH = 50
-SETTLE_WITHIN = 0.02
+LOW_WATER = conf.CLAIM_BATCH
+# Results are written together: a pile, or what came within so many seconds.
+SETTLE_WITHIN = 0.04
 TICK = 0.01
 # As long as a drain takes from one delivery to the next.
 RATE_TICK = 0.04
@@ -142,6 +142,7 @@ class Conductor:
         self.has_claimed = False
         # Everything claimed and not settled, by id, and until when (time.monotonic()) its lease holds.
         self.held: dict[int, Claimed] = {}
+        self.core = Core()
         self.lease_ends = 0.0
         self.composed: list[Parcel] = []
         self.refused: list[Refused] = []
@@ -163,6 +164,7 @@ class Conductor:
                     time.sleep(RATE_TICK if self.limited else TICK)
         finally:
             self.end()
+            self.core.leave()
         return self.settled
 
     def _more(self) -> bool:
@@ -207,8 +209,11 @@ class Conductor:
             self._renew()
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
             self._withdraw()
+        if len(claims) > FEW:
+            self.core.take()
         if claims:
-            self.composed, self.refused = compose.compose(claims)
+            with self.senders.still():
+                self.composed, self.refused = compose.compose(claims)
 
     def _shares(self) -> tuple[list[Share], set[int]]:
         """What to claim now, and which of its webhooks are limited. A look costs less than a claim, which takes
@@ -269,7 +274,7 @@ class Conductor:
             self.overrun = self.overrun or (self.closing and bool(unsent))
             unsent += self._recall(_strained(results) | suspects)
             self._give_back([parcel.claimed for parcel in unsent])
-            if len(self.unsettled) >= SETTLE_BATCH or not self.senders.in_hand or time.monotonic() >= until:
+            if len(self.unsettled) >= PILE or not self.senders.in_hand or time.monotonic() >= until:
                 return
             if self.composed or self.refused or self.stop() is not None:
                 return

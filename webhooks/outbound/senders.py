@@ -14,7 +14,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -33,10 +34,10 @@ MOST_DOUBTFUL = 64
 # A lease must outlast the try by this much when its bytes leave.
 MARGIN = 2.0
 # Results that are worth a transaction.
-PILE = 50
+PILE = 100
 # Requests that one thread has on their way side by side, and how many it sends before it is another webhook's turn.
-ABREAST = 4
-BURST = 16
+ABREAST = 8
+BURST = 32
 
 # Sends a request that may take so many seconds.
 Begin = Callable[[Request, float], Exchange]
@@ -80,6 +81,7 @@ class Senders:
         self._waiting = 0
         self._doubtful = 0
         self._threads = self._wanted = 0
+        self._still_until = 0.0
         # By delivery.
         self._started: dict[int, _Try] = {}
         self._done: deque[Result | Parcel] = deque()
@@ -141,6 +143,17 @@ class Senders:
                 self._work_to_do.notify(self._waiting)
         self._spawn()
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody begins or ends a try meanwhile.
+
+        Whoever composes and whoever sends share one interpreter and would only slow each other down, after which
+        everybody would wait for the database with nothing left to send.
+        """
+        with self._lock:
+            yield
+            self._still_until = time.monotonic()
+
     def renewed(self, ids: set[int], lease_ends: float) -> None:
         for pk in self._lease_ends.keys() & ids:
             self._lease_ends[pk] = lease_ends
@@ -168,14 +181,14 @@ class Senders:
         suspects = set()
         with self._lock:
             for one in self._started.values():
-                if not one.doubtful and now - one.started > SLOW:
+                if not one.doubtful and self._out_for(one, now) > SLOW:
                     one.doubtful = True
                     self._doubtful += 1
                     if not one.window.doubtful:
                         one.window.suspect()
                         suspects.add(_line_of(one.parcel)[0])
-            waiting = [one for one in self._started.values() if now - one.started > STUCK_AFTER and not one.doubtful]
-            stuck = len({one.thread for one in waiting})
+            out = [one for one in self._started.values() if not one.doubtful]
+            stuck = len({one.thread for one in out if self._out_for(one, now) > STUCK_AFTER})
             doubtful = max(self._doubtful, min(self._doubtful + self._doubtful_next(), MOST_DOUBTFUL))
             wanted = min(2 * stuck + 1, MOST) + doubtful
             self._wanted = max(wanted, self._wanted - 1 - (self._wanted - wanted) // 4)
@@ -206,6 +219,10 @@ class Senders:
         with self._lock:
             self._wanted = 0
             self._work_to_do.notify_all()
+
+    def _out_for(self, one: _Try, now: float) -> float:
+        """For how many seconds it has been open and could have ended."""
+        return now - max(one.started, self._still_until)
 
     def _doubtful_next(self) -> int:
         """Parcels for doubtful receivers that could leave now."""

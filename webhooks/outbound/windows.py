@@ -11,8 +11,10 @@ WIDEST_SLOW = 16
 SLOW = 1.0
 # A receiver that the database knows to be fine starts with so many.
 START = 8
-# Claimed for each request that may be in flight, so that nobody waits for the next claim.
-AHEAD = 8
+# Claimed for so many seconds, so that nobody waits for the next claim; at least and at most so many for each request
+# that may be in flight. What is claimed by one process, no other can take.
+AHEAD = 0.1
+LEAST_AHEAD, MOST_AHEAD = 2, 14
 FORGET_AFTER = 10_000
 
 
@@ -23,6 +25,8 @@ class Window:
     size: int = 1
     in_flight: int = 0
     slow: bool = False
+    # An answer takes so long, the latest ones counting most.
+    seconds: float = 0.0
     # Nothing leaves until what the strain means is written down.
     resting: bool = False
 
@@ -38,10 +42,13 @@ class Window:
     @property
     def ahead(self) -> int:
         """How many deliveries to have in hand."""
-        return 1 if self.size == 1 else self.size * AHEAD
+        if self.size == 1:
+            return 1
+        return self.size * min(max(round(AHEAD / max(self.seconds, 0.001)), LEAST_AHEAD), MOST_AHEAD)
 
     def answered(self, seconds: float) -> None:
         self.slow = seconds > SLOW
+        self.seconds += (seconds - self.seconds) / 8
         self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST)
 
     def suspect(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -447,3 +448,14 @@ def test_the_warm_up_leaves_no_trace(receiver, webhook):
     deliver.warm_up()
     assert Delivery.objects.get().fence == 0
     assert run() == 1
+
+
+@pytest.mark.skipif("not hasattr(os, 'sched_getaffinity') or len(os.sched_getaffinity(0)) < 2")
+@pytest.mark.parametrize("number", [3, 60])
+def test_who_has_much_to_send_keeps_to_one_core_meanwhile(receiver, webhook, number):
+    before, seen = os.sched_getaffinity(0), []
+    for each in range(number):
+        factories.lead(email=f"lead{each}@example.com")
+    assert run(lambda: seen.append(len(os.sched_getaffinity(0)))) == number
+    assert (1 in seen) == (number > deliver.FEW)
+    assert os.sched_getaffinity(0) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 import time
 
 import pytest
@@ -78,6 +79,31 @@ def test_bursts_of_any_size_all_leave(desk):
             desk.submit(chance.randint(1, 20), webhook_id)
         assert desk.drained()
         time.sleep(chance.choice([0.0, 0.02]))
+
+
+def test_nothing_leaves_while_the_senders_are_still(desk):
+    with desk.senders.still():
+        requests = len(desk.receiver.requests)
+        desk.takes = 0.0
+        pile = threading.Thread(target=desk.submit, args=(20,))
+        pile.start()
+        time.sleep(0.1)
+        assert len(desk.receiver.requests) == requests
+    pile.join(5)
+    assert desk.drained()
+
+
+def test_a_try_that_could_not_end_makes_no_threads(desk):
+    """Its answer came while the senders were still: its receiver is not slow."""
+    desk.takes = 0.0
+    desk.submit(1)
+    assert desk.drained()
+    desk.submit(40)
+    with desk.senders.still():
+        time.sleep(0.1)
+    desk.senders.adjust()
+    assert desk.senders._wanted <= 3
+    assert desk.drained()
 
 
 def test_a_window_that_opens_again_is_noticed(desk):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from webhooks.outbound.windows import START, WIDEST, WIDEST_SLOW, Window, Windows
 
 
@@ -46,3 +48,11 @@ def test_it_does_not_remember_for_ever_but_what_is_in_flight(monkeypatch):
     for pk in range(2, 40):
         windows.of(pk)
     assert windows.of(1) is busy and len(windows._windows) <= 11
+
+
+@pytest.mark.parametrize(("seconds", "each"), [(0.001, 14), (0.02, 5), (0.5, 2)])
+def test_the_slower_a_receiver_the_less_is_claimed_ahead(seconds, each):
+    window = Windows().of(1)
+    for _ in range(60):
+        window.answered(seconds)
+    assert window.ahead == each * window.size
