@@ -6,6 +6,8 @@ both take longer than the answer. Here the text is gone through once, and Postgr
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from sys import maxsize
@@ -16,6 +18,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 FEW = 4
 MOST_KEPT = 100
+# On which connection, the cursors by their statements, and since when (time.monotonic()).
+_NOTHING_KEPT: tuple[Any, dict[str, Any], float] = (None, {}, math.inf)
 
 
 def run(
@@ -31,15 +35,18 @@ def run(
     return rows
 
 
-def forget_plans(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Let PostgreSQL plan anew what is prepared: a plan that was made for a small table reads a large one whole.
+def forget_plans(using: str = DEFAULT_DB_ALIAS, age: float = 20.0) -> None:
+    """Let PostgreSQL plan anew what was first prepared so many seconds ago or earlier: a plan that was made for a small
+    table reads a large one whole.
 
     It does so by itself when it has counted the table's rows again, which may be a minute later.
     """
     connection = connections[using]
-    if connection.vendor == "postgresql" and "kept_cursors" in connection.__dict__:
+    _, _, since = connection.__dict__.get("kept_cursors", _NOTHING_KEPT)
+    if connection.vendor == "postgresql" and time.monotonic() - since >= age:
         with connection.cursor() as cursor:
             cursor.execute("DEALLOCATE ALL")
+        connection.__dict__.pop("kept_cursors")
 
 
 def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True) -> int:
@@ -87,9 +94,9 @@ def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: boo
 def _kept_cursor(connection: Any, statement: str) -> Any:
     """The cursor that ran this statement before on this connection: it knows how to read its rows."""
     raw = connection.connection
-    of, cursors = connection.__dict__.get("kept_cursors", (None, {}))
+    of, cursors, _ = connection.__dict__.get("kept_cursors", _NOTHING_KEPT)
     if of is not raw or len(cursors) > MOST_KEPT:
-        connection.kept_cursors = raw, (cursors := {})
+        connection.kept_cursors = raw, (cursors := {}), time.monotonic()
     if statement not in cursors:
         cursors[statement] = psycopg.Cursor(raw)
     return cursors[statement]

@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
 
 from leads import statement
+
+Stored = TypeVar("Stored", bound=models.Model)
 
 # Column types by the name that `rows` takes.
 _POSTGRESQL = {
@@ -117,6 +119,32 @@ def prepared(text: str, *parameters: Any) -> list[tuple[Any, ...]]:
     To be so, it finds its rows by an index whatever the parameters are.
     """
     return statement.run(text, parameters)
+
+
+def load(model: type[Stored], keys: Iterable[int]) -> dict[int, Stored]:
+    """What in_bulk finds; Django takes longer to write that statement than the database to answer."""
+    text, names, converters = _load(model)
+    found = {}
+    for row in prepared(text, integers(keys)):
+        values = list(row)
+        for place, convert, expression in converters:
+            values[place] = convert(values[place], expression, connection)
+        found[values[0]] = model.from_db(connection.alias, names, values)
+    return found
+
+
+@cache
+def _load(model: type[models.Model]) -> tuple[str, Sequence[str], Sequence[tuple[int, Any, Any]]]:
+    """The statement, the names of its columns, the key first, and what makes values of what it returns."""
+    key = model._meta.pk
+    assert key is not None
+    fields = [key, *(field for field in model._meta.concrete_fields if field is not key)]
+    columns = [str(field.column) for field in fields]
+    text = f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE {among(columns[0])}"
+    compiler = models.sql.Query(model).get_compiler(connection=connection)
+    found = compiler.get_converters([field.cached_col for field in fields])
+    converters = [(place, convert, expression) for place, (them, expression) in found.items() for convert in them]
+    return text, [field.attname for field in fields], converters
 
 
 def among(column: str) -> str:

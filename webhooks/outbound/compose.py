@@ -38,7 +38,7 @@ def compose(claims: Sequence[Claimed], room: int = ROOM) -> tuple[list[Parcel], 
     Once their bodies fill the room (bytes), what is left is refused as queued: it goes back and uses no try. The first
     one always fits.
     """
-    webhooks = Webhook.objects.in_bulk({claimed.webhook_id for claimed in claims if claimed.webhook_id})
+    webhooks = sql.load(Webhook, {claimed.webhook_id for claimed in claims if claimed.webhook_id})
     now = timezone.now()
     papers: dict[int, _Letterhead] = {}
     parcels: list[Parcel] = []
