@@ -109,7 +109,6 @@ class Conductor:
     def __init__(
         self, stop: Callable[[], float | None], claim_for: float, linger: float, watch: queue.Watch | None = None
     ) -> None:
-        statement.forget_plans()
         self.stop = stop
         self.linger = linger
         self.watch = watch
@@ -211,6 +210,7 @@ class Conductor:
             self._withdraw()
         if len(claims) > FEW:
             self.core.take()
+            statement.forget_plans()
         if claims:
             with self.senders.still():
                 self.composed, self.refused = compose.compose(claims)
