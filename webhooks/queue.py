@@ -151,7 +151,13 @@ class Watch(Protocol):
     def leave_watch(self) -> bool:
         """I look once more at most, and now. Was it me?"""
 
+    def wait(self, seconds: float) -> bool:
+        """Rest for so long, or until a nudge comes while I keep watch. Did one?"""
+
     def watched_by_another(self) -> bool: ...
+
+    def others_wait(self) -> bool:
+        """Is there a task of another kind that nobody has begun yet?"""
 
 
 _stop_at: list[Callable[[], float | None]] = []

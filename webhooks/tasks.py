@@ -12,11 +12,11 @@ from webhooks.outbound import deliver as delivering
 SWEEP_BEAT = 150.0
 
 
-def deliver() -> int:
+def deliver(patience: float = delivering.PATIENCE) -> int:
     """Send what is due. How many tries were settled."""
     if queue.stop_at() is not None:
         return 0
-    return delivering.run(stop=queue.stop_at, claim_for=queue.CLAIM_SECONDS, watch=queue.watch())
+    return delivering.run(stop=queue.stop_at, claim_for=queue.CLAIM_SECONDS, patience=patience, watch=queue.watch())
 
 
 def run_job(name: str, *ids: int | str) -> int:
@@ -32,7 +32,7 @@ def sweep() -> int:
     """Once a minute, by django-q2's Schedule: whatever is due, owed or in need of mending. Tries settled."""
     if not queue.under_worker():
         queue.beat(SWEEP_BEAT)
-    settled = deliver()
+    settled = deliver(patience=0.0)
     queue.tidy()
     for job in jobs.declared():
         for ids in import_string(job.waiting)():

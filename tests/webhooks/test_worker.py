@@ -400,13 +400,18 @@ class TestTap:
         tap = self.tap(board, *[[(number, nudge)] for number in range(3)], [(3, job)], [(4, nudge)])
         assert tap.dequeue() == [(0, nudge)]
         board.watch()
+        assert not board.wait(0)
+        assert tap.dequeue() == []
+        assert board.wait(0) and not board.wait(0), "who keeps watch is woken, once"
         board.ask(1.0)
-        assert tap.dequeue() == [] == tap.dequeue()
-        assert tap.dequeue() == [(3, job)], "other tasks are handed on"
+        assert tap.dequeue() == [] and board.wait(0), "by what the clock wants as well"
+        assert tap.dequeue() == []
+        assert not board.others_wait()
+        assert tap.dequeue() == [(3, job)] and board.others_wait(), "other tasks are handed on, and waited for"
         assert tap._broker.acknowledged == [1, 2]
+        board.begin()
+        assert not board.others_wait()
         assert board.leave_watch()
-        ((receipt, _),) = tap.dequeue() or [(4, "")]
-        assert receipt is None, "the clock's wish has waited"
         assert tap.dequeue() == [(4, nudge)]
 
     def test_takes_turns_with_the_broker(self) -> None:
@@ -437,6 +442,19 @@ class TestWatch:
         assert board.watched() and not board.watched_by_another()
         assert board.leave_watch()
         assert not board.watched() and not board.leave_watch()
+
+    def test_only_who_keeps_it_is_woken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        board = new()
+        board.wake()
+        assert not board.wait(0), "nobody keeps watch"
+        board.watch()
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("os.getpid", lambda: -1)
+            assert not board.wait(0)
+        assert board.wait(0)
+        for _ in range(100_000):
+            board.wake()  # a pipe that is full holds nobody up
+        assert board.wait(0)
 
     def test_ends_with_whoever_does_not_look_again(self) -> None:
         board = new()

@@ -49,6 +49,11 @@ CUT_GRACE = 1.0
 # first one takes long on a machine that was asleep.
 LOOK_PAUSE = 8
 LONGEST_LOOK_PAUSE = 0.02
+# Who keeps watch and has sent something stays for so many seconds more, in which nudges wake it: it has everything at
+# hand. It says that it is there, and looks by itself, every so many seconds.
+PATIENCE = 10.0
+WATCH_EVERY = 0.08
+WATCHED_LOOK_EVERY = 1.0
 # Pause and Disable reach what is in memory within so many seconds.
 LOOK_EVERY = 0.5
 # Deliveries that are sent before anybody would have to wait for the next look.
@@ -93,6 +98,7 @@ def run(
     stop: Callable[[], float | None],
     claim_for: float = 20.0,
     linger: float = 0.4,
+    patience: float = PATIENCE,
     watch: queue.Watch | None = None,
 ) -> int:
     """Send what is due; returns how many tries were settled.
@@ -100,17 +106,23 @@ def run(
     Ends when nothing was due for `linger` seconds, or claims no more after `claim_for` seconds and ends what it began.
     stop() is None, or the instant (time.monotonic()) at which tries that are still open are cut; from its first answer
     on nothing is claimed, and what was not sent yet is given back. watch: shared with the runs beside this one; while
-    another one waits for what comes, this one does not.
+    another one waits for what comes, this one does not. Who does, and has sent something, stays `patience` seconds.
     """
-    return Conductor(stop, claim_for, linger, watch).run()
+    return Conductor(stop, claim_for, linger, patience, watch).run()
 
 
 class Conductor:
     def __init__(
-        self, stop: Callable[[], float | None], claim_for: float, linger: float, watch: queue.Watch | None = None
+        self,
+        stop: Callable[[], float | None],
+        claim_for: float,
+        linger: float,
+        patience: float,
+        watch: queue.Watch | None,
     ) -> None:
         self.stop = stop
         self.linger = linger
+        self.patience = patience
         self.watch = watch
         # The watch is left, and what came before that is looked for once more.
         self.parting = False
@@ -160,7 +172,7 @@ class Conductor:
                 if not self._more():
                     break
                 if not self.held:
-                    time.sleep(RATE_TICK if self.limited else TICK)
+                    self._rest()
         finally:
             self.end()
             self.core.leave()
@@ -189,11 +201,28 @@ class Conductor:
             return False
         if now - self.last_busy <= self.linger:
             return True
+        if self._is_patient(now):
+            self._watch()
+            return True
         # A nudge that was dropped because of us is seen by one more look.
         parted, self.parting = self.parting, True
         self.watch.leave_watch()
         self.next_look = now
         return not parted
+
+    def _is_patient(self, now: float) -> bool:
+        if self.watch is None or not self.settled or self.watch.others_wait():
+            return False
+        return self.linger < now - self.last_busy <= self.patience
+
+    def _rest(self) -> None:
+        now = time.monotonic()
+        seconds = RATE_TICK if self.limited else WATCH_EVERY if self._is_patient(now) else TICK
+        if self.watch is None:
+            time.sleep(seconds)
+        elif self.watch.wait(seconds):
+            # Those who saved a moment later send no nudge of their own.
+            self.last_busy = self.next_look = time.monotonic()
 
     def round(self) -> None:
         self._collect()
@@ -240,7 +269,8 @@ class Conductor:
         self.crowded = len(shares) < len(turns)
         now = time.monotonic()
         # Several processes that wait for slow receivers would keep the database busy by asking.
-        self.next_look = now if shares else now + min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
+        pause = WATCHED_LOOK_EVERY if self._is_patient(now) else min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
+        self.next_look = now if shares else now + pause
         if not turns and not self.parting:
             self._watch()
         return shares, limited

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import select
 import time
+from contextlib import suppress
 
 SLOTS = 128
-# A deliver task that keeps watch says so at every look: one that has not for so long is busy, or dead.
+# A deliver task that keeps watch says so again and again: one that has not for so long is busy, or dead.
 WATCH = 0.1
 
 
@@ -38,6 +40,11 @@ class Board(ctypes.Structure):
     # By when whoever keeps watch looks again for what is due, and its process.
     _watched: float
     _watcher: int
+    # A task of another kind was handed on, and nobody has begun one since.
+    _others_wait: bool
+    # The two ends of the pipe that wakes it, the same numbers in all processes of the worker.
+    _ear: int
+    _bell: int
     # The tasks being run: process, start.
     _pids: ctypes.Array[ctypes.c_int]
     _since: ctypes.Array[ctypes.c_double]
@@ -50,7 +57,8 @@ class Board(ctypes.Structure):
             for name in ("asked", "started", "ended", "acknowledged", "owed", "settled", "overdue")
         ),
         ("_watched", ctypes.c_double),
-        ("_watcher", ctypes.c_int),
+        ("_others_wait", ctypes.c_bool),
+        *((name, ctypes.c_int) for name in ("_watcher", "_ear", "_bell")),
         ("_pids", ctypes.c_int * SLOTS),
         ("_since", ctypes.c_double * SLOTS),
     ]
@@ -66,6 +74,7 @@ class Board(ctypes.Structure):
         self.asked = self.started = self.ended = self.acknowledged = self.owed = 0.0
         self.guarded = self.settled = now
         self._watched = 0.0
+        self._others_wait = False
         ctypes.memset(self._since, 0, ctypes.sizeof(self._since))
 
     def ask(self, now: float) -> None:
@@ -79,6 +88,7 @@ class Board(ctypes.Structure):
         slot = os.getpid() % SLOTS
         now = time.monotonic()
         self._pids[slot], self._since[slot] = os.getpid(), now
+        self._others_wait = False
         self.started = now
 
     def end(self, settled: bool) -> None:
@@ -108,6 +118,30 @@ class Board(ctypes.Structure):
             self._watched = 0.0
         return ours
 
+    def wake(self) -> None:
+        """Called by the pusher: whoever keeps watch is to look now."""
+        with suppress(BlockingIOError):  # it has been told often enough
+            os.write(self._bell, b"!")
+
+    def hand_on(self) -> None:
+        """Called by the pusher for any other task: it must not have to wait for whoever only keeps watch."""
+        self._others_wait = True
+        self.wake()
+
+    def others_wait(self) -> bool:
+        return self._others_wait
+
+    def wait(self, seconds: float) -> bool:
+        """Rest for so long, or until somebody wakes whoever keeps watch, if it is us. Was it so?"""
+        if self.watched_by_another() or not self._watched:
+            time.sleep(seconds)
+            return False
+        woken = bool(select.select([self._ear], [], [], seconds)[0])
+        if woken:
+            with suppress(BlockingIOError):
+                os.read(self._ear, 1024)
+        return woken
+
     def watched(self) -> bool:
         """Is somebody going to look again? When two begin at the same moment, one of them says so in vain."""
         return time.monotonic() < self._watched
@@ -123,7 +157,11 @@ class Board(ctypes.Structure):
 
 
 def new() -> Board:
-    return Board.from_buffer(mmap.mmap(-1, ctypes.sizeof(Board)))
+    board = Board.from_buffer(mmap.mmap(-1, ctypes.sizeof(Board)))
+    board._ear, board._bell = os.pipe()
+    os.set_blocking(board._ear, False)
+    os.set_blocking(board._bell, False)
+    return board
 
 
 def _alive(pid: int) -> bool:

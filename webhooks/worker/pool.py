@@ -100,9 +100,8 @@ class _Tap:
     is down, SQLite sees no write for it, and it cannot pile up.
 
     Nor can nudges: under load ten come in a second and a deliver task lasts twenty. One is dropped when a deliver task
-    will see what it tells of: the one that was handed on last and that nobody has begun, or one that keeps watch. More
-    of them would look for the same deliveries, and take each other's time. What the clock wants waits for the watch to
-    end.
+    will see what it tells of: the one that was handed on last and that nobody has begun, or one that keeps watch, which
+    is then woken. More of them would look for the same deliveries, and take each other's time.
     """
 
     def __init__(self, broker: Broker, board: Board) -> None:
@@ -119,7 +118,7 @@ class _Tap:
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
         # By turns, so that neither source starves the other.
-        if self._board.wanted and not self._tapped and not self._board.watched():
+        if self._board.wanted and not self._tapped:
             self._tapped, self._board.wanted = True, False
             return self._needed([(None, _deliver_task())])
         self._tapped = False
@@ -145,7 +144,12 @@ class _Tap:
         needed = []
         for receipt, package in tasks:
             delivers = _delivers(package)
-            if not (delivers and (self._board.watched() or (self._delivers_last and self.unbegun()))):
+            watched = delivers and self._board.watched()
+            if watched:
+                self._board.wake()
+            elif not delivers:
+                self._board.hand_on()
+            if not (watched or (delivers and self._delivers_last and self.unbegun())):
                 self._delivers_last = delivers
                 needed.append((receipt, package))
             elif receipt is not None:

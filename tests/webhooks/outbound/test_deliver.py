@@ -33,7 +33,7 @@ def loopback(settings):
 
 
 def run(stop=lambda: None, **options):
-    return deliver.run(stop=stop, **({"linger": 0.0} | options))
+    return deliver.run(stop=stop, **({"linger": 0.0, "patience": 0.0} | options))
 
 
 @pytest.fixture
@@ -395,6 +395,13 @@ class Watch:
     def watched_by_another(self):
         return self.elsewhere
 
+    def others_wait(self):
+        return False
+
+    def wait(self, seconds):
+        time.sleep(seconds)
+        return False
+
 
 def test_what_is_saved_until_the_watch_is_left_is_sent(receiver, webhook):
     class Late(Watch):
@@ -440,6 +447,44 @@ def test_a_successor_is_asked_for_when_the_time_to_watch_is_over(receiver, webho
     nudges.clear()
     assert run(watch=Watch(), claim_for=0.3, linger=30.0) == 1
     assert nudges == [1]
+
+
+def test_who_has_sent_something_waits_to_be_woken_and_sends_at_once(receiver, webhook, monkeypatch):
+    monkeypatch.setattr(deliver, "WATCHED_LOOK_EVERY", 30.0)
+
+    class Bell(Watch):
+        rests = 0
+
+        def wait(self, seconds):
+            super().wait(seconds)
+            self.rests += seconds == deliver.WATCH_EVERY
+            if self.rests != 3:
+                return False
+            self.rests = 4
+            factories.lead(email="second@example.com")
+            return True
+
+    factories.lead()
+    began = time.monotonic()
+    assert run(watch=Bell(), linger=0.05, patience=1.0) == 2
+    assert 1.0 < time.monotonic() - began < 5.0, "and it ends when nothing has come for that long"
+
+
+def test_who_has_sent_nothing_does_not_wait_for_long(receiver, webhook):
+    began = time.monotonic()
+    assert run(watch=Watch(), linger=0.05, patience=30.0) == 0
+    assert time.monotonic() - began < 5.0
+
+
+def test_who_only_waits_leaves_when_another_task_needs_the_process(receiver, webhook):
+    class Needed(Watch):
+        def others_wait(self):
+            return bool(receiver.received)
+
+    factories.lead()
+    began = time.monotonic()
+    assert run(watch=Needed(), linger=0.05, patience=30.0) == 1
+    assert time.monotonic() - began < 5.0
 
 
 def test_the_warm_up_leaves_no_trace(receiver, webhook):
