@@ -7,12 +7,13 @@ from django.utils.module_loading import import_string
 from leads import jobs
 from webhooks import queue
 from webhooks.outbound import deliver as delivering
+from webhooks.outbound.vigil import PATIENCE
 
 # A plain qcluster sweeps every minute, and its scheduler looks every half minute.
 SWEEP_BEAT = 150.0
 
 
-def deliver(patience: float = delivering.PATIENCE) -> int:
+def deliver(patience: float = PATIENCE) -> int:
     """Send what is due. How many tries were settled."""
     if queue.stop_at() is not None:
         return 0

@@ -31,6 +31,7 @@ from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
 from webhooks.outbound.turns import Turn, look
+from webhooks.outbound.vigil import PATIENCE, Vigil
 from webhooks.outbound.windows import Windows
 from webhooks.wire.exchange import Failure, FailureKind
 from webhooks.wire.policy import is_strained
@@ -45,15 +46,6 @@ RATE_TICK = 0.04
 RECLAIM_EVERY = 5.0
 # After a cut, sockets take a moment to notice.
 CUT_GRACE = 1.0
-# A look that found nothing is followed by a pause of so many times its own length; of so many seconds at most, as the
-# first one takes long on a machine that was asleep.
-LOOK_PAUSE = 8
-LONGEST_LOOK_PAUSE = 0.02
-# Who keeps watch and has sent something stays for so many seconds more, in which nudges wake it: it has everything at
-# hand. It says that it is there, and looks by itself, every so many seconds.
-PATIENCE = 10.0
-WATCH_EVERY = 0.08
-WATCHED_LOOK_EVERY = 1.0
 # Pause and Disable reach what is in memory within so many seconds.
 LOOK_EVERY = 0.5
 # Deliveries that are sent before anybody would have to wait for the next look.
@@ -121,11 +113,7 @@ class Conductor:
         watch: queue.Watch | None,
     ) -> None:
         self.stop = stop
-        self.linger = linger
-        self.patience = patience
-        self.watch = watch
-        # The watch is left, and what came before that is looked for once more.
-        self.parting = False
+        self.vigil = Vigil(watch, linger, patience)
         self.started = time.monotonic()
         self.claim_until = self.started + claim_for
         # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
@@ -159,11 +147,9 @@ class Conductor:
         self.refused: list[Refused] = []
         self.unsettled: list[Result] = []
         self.settled = 0
-        self.last_busy = self.started
         self.last_reclaim = 0.0
         self.last_renewal = self.started
         self.last_look = self.started
-        self.next_look = self.started
 
     def run(self) -> int:
         try:
@@ -172,57 +158,23 @@ class Conductor:
                 if not self._more():
                     break
                 if not self.held:
-                    self._rest()
+                    self.vigil.rest(RATE_TICK if self.limited else TICK)
         finally:
-            self.end()
-            self.core.leave()
+            try:
+                self.end()
+            finally:
+                self.core.leave()
         return self.settled
 
     def _more(self) -> bool:
-        now = time.monotonic()
-        if self.held or self.has_claimed:
-            self.last_busy = now
-            self.parting = False
-        if now < self.claim_until:
-            return self._lingers(now)
+        if time.monotonic() < self.claim_until:
+            return self.vigil.stays(busy=bool(self.held) or self.has_claimed)
         if not self.closing:
             self.closing = True
             self._unload()
-            if self.watch and self.watch.leave_watch():
-                # Nudges were dropped because of us.
-                queue.nudge()
+            self.vigil.hand_over()
         # Were this process to do nothing but wait for them, and others as well, nobody would be there for the rest.
         return not self.overrun and self.senders.slow()
-
-    def _lingers(self, now: float) -> bool:
-        if self.watch is None:
-            return now - self.last_busy <= self.linger
-        if not self.held and self.watch.watched_by_another():
-            return False
-        if now - self.last_busy <= self.linger:
-            return True
-        if self._is_patient(now):
-            self._watch()
-            return True
-        # A nudge that was dropped because of us is seen by one more look.
-        parted, self.parting = self.parting, True
-        self.watch.leave_watch()
-        self.next_look = now
-        return not parted
-
-    def _is_patient(self, now: float) -> bool:
-        if self.watch is None or not self.settled or self.watch.others_wait():
-            return False
-        return self.linger < now - self.last_busy <= self.patience
-
-    def _rest(self) -> None:
-        now = time.monotonic()
-        seconds = RATE_TICK if self.limited else WATCH_EVERY if self._is_patient(now) else TICK
-        if self.watch is None:
-            time.sleep(seconds)
-        elif self.watch.wait(seconds):
-            # Those who saved a moment later send no nudge of their own.
-            self.last_busy = self.next_look = time.monotonic()
 
     def round(self) -> None:
         self._collect()
@@ -252,11 +204,9 @@ class Conductor:
             return [], set()
         if self.senders.ready >= LOW_WATER or self.senders.bytes >= compose.ROOM:
             return [], set()
+        if not self.vigil.may_look(anyway=bool(self.unsettled)):
+            return [], set()
         begun = time.monotonic()
-        if begun < self.next_look and not self.unsettled:
-            return [], set()
-        if self.watch and self.watch.watched_by_another():
-            return [], set()
         turns = look()
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
@@ -264,21 +214,11 @@ class Conductor:
         self.limited = bool(limited) and len(limited) == len({turn.webhook_id for turn in turns})
         if limited:
             # They are waiting for their time, not for anybody's events: the task stays.
-            self.last_busy = time.monotonic()
+            self.vigil.prolong()
         shares = share_out(turns, self._room, conf.CLAIM_BATCH)
         self.crowded = len(shares) < len(turns)
-        now = time.monotonic()
-        # Several processes that wait for slow receivers would keep the database busy by asking.
-        pause = WATCHED_LOOK_EVERY if self._is_patient(now) else min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
-        self.next_look = now if shares else now + pause
-        if not turns and not self.parting:
-            self._watch()
+        self.vigil.looked(begun, for_us=bool(shares), for_anybody=bool(turns))
         return shares, limited
-
-    def _watch(self) -> None:
-        """Nothing is left for anybody else: what comes is ours."""
-        if self.watch and not self.closing:
-            self.watch.watch()
 
     def _room(self, turn: Turn) -> int:
         if turn.stopped:
@@ -352,7 +292,7 @@ class Conductor:
         if claims:
             self.lease_ends = leased + conf.lease()
             if len(claims) <= FEW and not self.crowded and _took_all(claims, shares):
-                self._watch()
+                self.vigil.keep()
         return [] if at_once else claims
 
     def _renew(self) -> None:
@@ -409,8 +349,7 @@ class Conductor:
             self._unload()
         finally:
             self.senders.dismiss()
-            if self.watch:
-                self.watch.leave_watch()
+            self.vigil.end()
         cut_at: float | None = None
         while self.senders.in_hand:
             stop_at = self.stop()

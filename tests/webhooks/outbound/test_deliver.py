@@ -18,7 +18,7 @@ from tests import factories
 from tests.receiver import Answer
 from tests.webhooks.outbound.claims import claimed, hurry
 from webhooks.models import Attempt, Body, Delivery, Event, Outcome, State, Status, Webhook
-from webhooks.outbound import claim, compose, deliver, settle, switch
+from webhooks.outbound import claim, compose, deliver, settle, switch, vigil
 from webhooks.outbound.parcel import Result
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -450,14 +450,14 @@ def test_a_successor_is_asked_for_when_the_time_to_watch_is_over(receiver, webho
 
 
 def test_who_has_sent_something_waits_to_be_woken_and_sends_at_once(receiver, webhook, monkeypatch):
-    monkeypatch.setattr(deliver, "WATCHED_LOOK_EVERY", 30.0)
+    monkeypatch.setattr(vigil, "WATCHED_LOOK_EVERY", 30.0)
 
     class Bell(Watch):
         rests = 0
 
         def wait(self, seconds):
             super().wait(seconds)
-            self.rests += seconds == deliver.WATCH_EVERY
+            self.rests += seconds == vigil.WATCH_EVERY
             if self.rests != 3:
                 return False
             self.rests = 4
