@@ -43,6 +43,7 @@ def pages(page: Page) -> Iterator[str]:
     yield first(page, "/admin/leads/form/")
     yield HISTORY
     yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
+    yield f"{HISTORY}causes/"
     yield f"{HISTORY}replay/"
     yield INBOX
     yield f"{LEADS}?q=zzzz"
