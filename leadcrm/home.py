@@ -188,6 +188,8 @@ def _failing(each: figures.WebhookFigures) -> Alert:
         since, latest = health.failing_since, each.cause.detail if each.cause else ""
         count = f"{plural(health.failures, 'try', 'tries')} in a row"
         links = _links(each, Status.QUEUED, "View waiting")
+    if causes := page("webhooks_delivery_causes", webhook=each.webhook.pk):
+        links.insert(1, ("View causes", causes))
     # The first sentence says what; what to do about it is on the delivery's page.
     what = ", ".join(filter(None, (latest.partition(". ")[0].rstrip("."), count)))
     text = format_html("{}.{}", what[:1].upper() + what[1:], format_html(" {}", rest) if rest else "")

@@ -131,7 +131,7 @@ def test_a_failing_webhook_is_told_first() -> None:
     first, second = home(people.manager())["alerts"]
     assert first.lead == "LeadPro production has been failing for 2 hours."
     assert first.text == "500 Internal Server Error, 2 deliveries."
-    assert [text for text, _ in first.links] == ["View failures", "Open webhook"]
+    assert [text for text, _ in first.links] == ["View failures", "View causes", "Open webhook"]
     assert second.lead.startswith("LeadSquared has been paused for ")
     assert second.text == "1 delivery is held, and so are new ones."
     client = people.browser(people.superuser())
@@ -156,7 +156,7 @@ def test_a_receiver_that_fails_every_try_is_told_before_any_delivery_is_given_up
     )
     assert said in html.unescape(re.sub(r"</?time[^>]*>", "", shown["text"]))
     assert "<b>Service</b>" not in shown["text"]
-    assert [text for text, _ in alert.links] == ["View waiting", "Open webhook"]
+    assert [text for text, _ in alert.links] == ["View waiting", "View causes", "Open webhook"]
     assert [row.state for row in shown["webhooks"]] == [("failing", "Failing")]
 
 
