@@ -76,8 +76,7 @@ class Fixture:
 
         def beaten() -> bool:
             (row,) = self.ask("SELECT max(seen_at) FROM webhooks_heartbeat") or [(None,)]
-            # SQLite has text there, PostgreSQL a datetime.
-            return row[0] is not None and datetime.fromisoformat(str(row[0])).replace(tzinfo=None) > since
+            return row[0] is not None and _moment(row[0]) > since
 
         wait_until(beaten, seconds, "a beat")
 
@@ -332,6 +331,36 @@ class TestDeaths:
 
 
 @pytest.mark.faults
+class TestPatience:
+    """A deliver task that keeps watch for what comes next."""
+
+    @pytest.fixture
+    def worker(self, new_program: Callable[..., Program], receiver: Receiver) -> Fixture:
+        return Fixture(new_program(Q_WORKERS="1"), receiver)
+
+    def test_other_tasks_need_not_wait_for_it(self, worker: Fixture) -> None:
+        """It has the only process of the pool, and nothing to do."""
+        worker.start()
+        worker.save()
+        wait_until(lambda: worker.statuses() == ["success"], 30, "the delivery")
+        worker.program.shell("from django_q.tasks import async_task; async_task('math.sqrt', 4, save=True)")
+        ended = "SELECT started, stopped FROM django_q_task WHERE func = 'math.sqrt'"
+        wait_until(lambda: bool(worker.ask(ended)), 30, "the other task")
+        ((started, stopped),) = worker.ask(ended)
+        assert (_moment(stopped) - _moment(started)).total_seconds() < 8, "its patience is ten seconds"
+
+    def test_it_sends_what_is_saved_meanwhile(self, worker: Fixture) -> None:
+        worker.start()
+        for number in range(1, 4):
+            worker.save()
+            wait_until(lambda: worker.statuses() == ["success"] * number, 30, "the delivery")  # noqa: B023
+
+
+def _moment(stored: object) -> datetime:
+    """SQLite has text there, PostgreSQL a datetime."""
+    return datetime.fromisoformat(str(stored)).replace(tzinfo=None)
+
+
 def test_plain_qcluster_sends_the_retry(worker: Fixture) -> None:
     """No clock there: the sweep, every minute, finds it."""
     worker.receiver.answer(Answer(status=500))
