@@ -38,7 +38,7 @@ def manager(crm, sign_in):
 def receive(webhook, body=None, message_id="msg_1", **headers):
     """What the inbox gets when we send this to the webhook's address."""
     now = timezone.now() - timedelta(seconds=3)
-    request, _ = compose.build(webhook, webhook.wire.sample() if body is None else body, message_id, now)
+    request, _ = compose.build(webhook, webhook.wire.sample({}) if body is None else body, message_id, now)
     named = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers} | headers
     Client().generic("POST", reverse("inbox", args=[webhook.pk]), request.body, "application/json", **named)
     return InboxRequest.objects.order_by("pk").last()

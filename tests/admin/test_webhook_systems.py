@@ -293,7 +293,7 @@ def test_send_test_sends_the_systems_own_sample(manager, crm, receiver, settings
     page = manager.post(url("test", webhook.pk), follow=True)
     deliver.door.cache_clear()
     (request,) = receiver.received
-    assert request.body == DIALECTS[dialect].sample()
+    assert request.body == DIALECTS[dialect].sample({})
     assert request.header("webhook-test") == "true"
     assert Delivery.objects.get().test and "Test answered 200" in Page(page).text
     assert "hush" not in page.content.decode() and MASK in page.content.decode()

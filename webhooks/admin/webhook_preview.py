@@ -55,7 +55,7 @@ def preview(webhook: Webhook, office_ids: Collection[int], *, typed: bool, leads
     try:
         signed = _signed(webhook, now, typed)
         if found is None:
-            made, shown = compose.build(webhook, webhook.wire.sample(), _message_id(webhook), now)
+            made, shown = compose.build(webhook, compose.sample(webhook), _message_id(webhook), now)
         else:
             event, heard_as = found
             message_id = f"msg_{event.uid}_{webhook.pk or 'new'}"

@@ -151,7 +151,7 @@ def judge(answer: Response | Failure, request: Request, now: datetime) -> Verdic
     return replace(result, retry=False)
 
 
-def sample() -> bytes:
+def sample(settings: Mapping[str, Any]) -> bytes:
     """LeadEngine's own example, slips and all (LE-A7, LE-A25), without the rows of dots, which no JSON can hold."""
     return document.write(_SAMPLE)
 

@@ -90,7 +90,7 @@ def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> V
     return Verified(Proof.VERIFIED, f"{SIGNATURE} fits the body and the secret.", body, True)
 
 
-def sample() -> bytes:
+def sample(settings: Mapping[str, Any]) -> bytes:
     """LeadHub's own example; addresses of ours stand where its page shows none (LH-A7)."""
     return document.write(_SAMPLE)
 

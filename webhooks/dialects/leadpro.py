@@ -153,7 +153,7 @@ def judge(answer: Response | Failure, request: Request, now: datetime) -> Verdic
     return result
 
 
-def sample() -> bytes:
+def sample(settings: Mapping[str, Any]) -> bytes:
     """LeadPro's own example as strict JSON (LP-113, LP-A10), its two swapped URLs as the table has them (LP-A11)."""
     return _body("lead.updated", _SAMPLE)
 

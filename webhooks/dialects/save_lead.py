@@ -67,7 +67,7 @@ def sign(body: bytes, secrets: Sequence[str], settings: Mapping[str, Any], https
     return ()
 
 
-def sample() -> bytes:
+def sample(settings: Mapping[str, Any]) -> bytes:
     """The page's own payload as it stands (SL-30)."""
     return document.write({"data": {key: UNSTARRED.get(key, "") for key in NAMES}})
 

@@ -74,7 +74,7 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(randomness.token_bytes(32)).decode()
 
 
-def sample() -> bytes:
+def sample(settings: Mapping[str, Any]) -> bytes:
     """A change of stage, about a person who does not exist."""
     return document.write(_SAMPLE)
 

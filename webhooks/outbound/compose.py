@@ -84,14 +84,22 @@ def write(
     """The signed request of an event that has no stored body yet; see build. ValueError."""
     paper = _Letterhead(webhook, now)
     record = _record(event.record, event.record_id, event.version, event.hops)
-    return paper.request(paper.render(event.frozen, heard_as), message_id, record)
+    return paper.request(paper.render(event.frozen, heard_as), heard_as, message_id, record)
+
+
+def sample(webhook: Webhook) -> bytes:
+    """The body of Send Test."""
+    return webhook.wire.sample(_settings(webhook))
 
 
 def build(
     webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: Headers = ()
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
-    """The signed request, and its headers as history keeps them: values that are secrets are masked."""
-    return _Letterhead(webhook, now).request(body, message_id, extra)
+    """The signed request, and its headers as history keeps them: values that are secrets are masked.
+
+    The body itself tells which event it is of.
+    """
+    return _Letterhead(webhook, now).request(body, webhook.wire.summary(body).event, message_id, extra)
 
 
 def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
@@ -102,7 +110,7 @@ def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
         record = _record(event.record, event.record_id, event.version, event.hops)
     else:
         content, record = body, sources.records[claimed.event_id]
-    request, shown = paper.request(content, claimed.message_id, record)
+    request, shown = paper.request(content, claimed.sent_as, claimed.message_id, record)
     return Parcel(claimed, request, shown, paper.deadline, fresh=body is None)
 
 
@@ -177,6 +185,11 @@ def _frozen(
     )
 
 
+def _settings(webhook: Webhook) -> dict[str, Any]:
+    """All that its system has; a new setting is at its default."""
+    return {setting.name: webhook.setting(setting.name) for setting in webhook.wire.settings}
+
+
 class _Letterhead:
     """What all requests of a webhook have in common, worked out once for a batch.
 
@@ -187,17 +200,16 @@ class _Letterhead:
         dialect = webhook.wire
         self.dialect = dialect
         self.url = webhook.url
+        self.webhook_id = str(webhook.pk or "new")
         self.https = webhook.url.lower().startswith("https:")
         self.deadline = webhook.deadline
         self.secrets = webhook.secrets(now)
-        # A new setting is at its default.
-        self.settings = {setting.name: webhook.setting(setting.name) for setting in dialect.settings}
+        self.settings = _settings(webhook)
         self.method = self.settings.get("method", dialect.method)
         self.custom_headers = webhook.custom_headers
         self.timestamp = int(now.timestamp())
         self._with_metadata = webhook.send_webhook_headers or dialect.webhook_headers == "always"
         self._secret_headers = {name.lower() for name in dialect.secret_headers}
-        self._first = (("Content-Type", dialect.content_type), ("User-Agent", conf.USER_AGENT))
         self._last: dict[tuple[str, ...], tuple[Headers, Headers]] = {}
 
     def render(self, event: Frozen, heard_as: str) -> bytes:
@@ -206,10 +218,11 @@ class _Letterhead:
             raise ValueError(f"it knows no event {heard_as}")
         return self.dialect.render(event, heard_as, self.settings)
 
-    def request(self, body: bytes, message_id: str, extra: Headers) -> tuple[Request, Headers]:
+    def request(self, body: bytes, heard_as: str, message_id: str, extra: Headers) -> tuple[Request, Headers]:
         if len(body) > LARGEST_BODY:
             raise ValueError(f"the body has {len(body)} bytes, at most {LARGEST_BODY} are sent")
-        headers = [*self._first]
+        kind = self.dialect.content_type(body, self.settings)
+        headers = [("Content-Type", kind), ("User-Agent", conf.USER_AGENT)]
         if self._with_metadata:
             headers += ("webhook-id", message_id), ("webhook-timestamp", str(self.timestamp)), *extra
             if self.secrets:
@@ -220,7 +233,9 @@ class _Letterhead:
         shown = headers
         if self._secret_headers:
             shown = [(name, MASK if name.lower() in self._secret_headers else value) for name, value in headers]
-        return Request(self.method, self.url, (*headers, *custom), body), (*shown, *masked)
+        address = self.dialect.address
+        url = address(self.url, self.webhook_id, heard_as) if address else self.url
+        return Request(self.method, url, (*headers, *custom), body), (*shown, *masked)
 
     def _custom(self, names: Iterable[str]) -> tuple[Headers, Headers]:
         """The webhook's own headers, beside those of these names, and the same as history keeps them."""

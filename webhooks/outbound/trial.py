@@ -30,7 +30,7 @@ def send_test(webhook: Webhook) -> Delivery:
     Takes as long as the try does: at most the webhook's time limit. Call it outside of any transaction. Raises
     ValueError when the request cannot be written, as when its secret cannot be decrypted.
     """
-    body, now = webhook.wire.sample(), datetime.now(UTC)
+    body, now = compose.sample(webhook), datetime.now(UTC)
     message_id = f"msg_{ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10))}_{webhook.pk}"
     request, shown = compose.build(webhook, body, message_id, now)
     request = replace(request, headers=(*request.headers, *TEST_HEADER))

@@ -30,6 +30,11 @@ class Setting:
     kind: Literal["choice", "yes_no"] = "choice"
 
 
+def in_json(body: bytes, settings: Mapping[str, Any]) -> str:
+    """The content type of a system that speaks JSON and nothing else."""
+    return "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One system's wire format. All functions are pure: clock, ids and secrets are arguments."""
@@ -59,14 +64,20 @@ class Dialect:
     deadline: float
     """Seconds for one try, from name lookup to the last byte of the answer."""
     new_secret: Callable[[], str]
-    sample: Callable[[], bytes]
-    """The body of Send Test."""
+    sample: Callable[[Mapping[str, Any]], bytes]
+    """The webhook's settings to the body of Send Test."""
     summary: Callable[[bytes], Summary]
     """A received body in two phrases. Never raises on what a stranger sent."""
     pause: PausePolicy = field(default_factory=PausePolicy)
     """When a webhook whose tries all fail is paused."""
     settings: tuple[Setting, ...] = ()
-    content_type: str = "application/json"
+    content_type: Callable[[bytes, Mapping[str, Any]], str] = in_json
+    """(body, the webhook's settings) to its content type. A stored body may be older than the settings."""
+    address: Callable[[str, str, str], str] | None = None
+    """(the webhook's URL, its id, the name an event is heard as) to the URL that is called, where it is another one.
+
+    Scheme, host and port stay as they are.
+    """
     method: str = "POST"
     """What requests are sent by, unless a setting of that name says otherwise."""
     secret: Literal["always", "optional"] = "always"

@@ -78,7 +78,7 @@ def test_a_cleared_owner_is_not_told() -> None:
 def test_the_13_keys_in_order_and_nothing_else() -> None:
     document = rendered(notes="secret", custom_fields={"budget": 1}, messages=[{"body": "Hello"}])
     assert list(document) == ["event", "occurred_at", "lead"]
-    assert list(document["lead"]) == list(json.loads(leadhub.sample())["lead"])
+    assert list(document["lead"]) == list(json.loads(leadhub.sample({}))["lead"])
     assert len(document["lead"]) == 13
     assert [key for key, value in document["lead"].items() if value not in (None, [], 0)] == [
         "id",
@@ -278,7 +278,7 @@ def test_new_secrets_are_43_url_safe_characters() -> None:
 
 
 def test_the_sample_is_in_two_phrases_too() -> None:
-    found = leadhub.summary(leadhub.sample())
+    found = leadhub.summary(leadhub.sample({}))
     assert (found.event, found.label) == ("lead.created", "Jane Smith")
 
 

@@ -244,7 +244,7 @@ def test_new_secrets_are_43_url_safe_characters() -> None:
 
 
 def test_the_sample_is_the_published_example_as_strict_json() -> None:
-    data = json.loads(leadpro.sample())["data"]
+    data = json.loads(leadpro.sample({}))["data"]
     assert len(data) == 44
     assert (data["phone"], data["meta"]) == ("07123456789", {"virtual tour": "true"})
     assert (data["advert_url"], data["advert_image"]) == (

@@ -31,7 +31,7 @@ def webhook():
 
 def signed(webhook, body=None, now=None, message_id="msg_1"):
     """The body and headers of a request as we send it to this webhook."""
-    body = webhook.wire.sample() if body is None else body
+    body = webhook.wire.sample({}) if body is None else body
     request, _ = compose.build(webhook, body, message_id, now or timezone.now())
     return request.body, {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,6 +77,28 @@ def test_a_setting_decides_the_method(settings: dict[str, str], method: str) -> 
 
 def test_where_there_is_no_such_setting_it_is_the_systems() -> None:
     assert build(webhook("leadpro", settings={"method": "PUT"}), b"{}", "msg_1", NOW)[0].method == "POST"
+
+
+def test_a_system_may_call_more_than_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialect = replace(DIALECTS["leadhub"], name="morse", address=lambda *given: "/".join(given))
+    monkeypatch.setitem(DIALECTS, "morse", dialect)
+    made = webhook("morse", url="http://hooks.example.com")
+    assert build(made, b'{"event":"lead.created"}', "msg_1", NOW)[0].url == "http://hooks.example.com/new/lead.created"
+    made.pk = 12
+    assert build(made, b"{}", "msg_1", NOW)[0].url == "http://hooks.example.com/12/"
+    assert made.url == "http://hooks.example.com"
+
+
+def test_body_and_settings_decide_the_content_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kind(body: bytes, settings: Mapping[str, Any]) -> str:
+        return f"{settings['speed']}/{body.decode()}"
+
+    speed = Setting("speed", "Speed", "", "slow", (("slow", "Slow"), ("fast", "Fast")))
+    morse = replace(DIALECTS["leadhub"], name="morse", settings=(speed,), content_type=kind)
+    monkeypatch.setitem(DIALECTS, "morse", morse)
+    request, _ = build(webhook("morse", settings={"speed": "fast"}), b"dash", "msg_1", NOW)
+    assert [value for name, value in request.headers if name.lower() == "content-type"] == ["fast/dash"]
+    assert build(webhook("leadhub"), b"<dash>", "msg_1", NOW)[0].header("Content-Type") == "application/json"
 
 
 def test_the_metadata_can_be_turned_off_but_where_it_is_the_format() -> None:
