@@ -6,24 +6,27 @@ filters in outbound/filter_fields.py.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from django.db import connection
 
 from leads.models import Account
 from webhooks.dialects import DIALECTS
 from webhooks.models import OPEN, Delivery, Webhook
-from webhooks.outbound import rotation
+from webhooks.outbound import header, rotation
 from webhooks.outbound.address import parse_url
 from webhooks.outbound.deliver import door
 from webhooks.wire.dialect import Dialect
 
 LONGEST_DESCRIPTION = 2000
+# Characters of a URL, as history keeps it.
+LONGEST_URL = 2000
 # Deliveries per second that a webhook may be held to.
 FASTEST = 1_000
 MOST_FILTERS = 20
 
 NO_EVENT = "Choose at least one event."
+ONE_EVENT = "Choose an event."
 FOREIGN_OFFICE = "Choose offices of the webhook's own account."
 
 
@@ -39,6 +42,17 @@ def check_url(url: str) -> None:
     policy.check_target(target)
     if target.literal:
         policy.check_addresses(target, (target.host,))
+
+
+def url_fault(dialect: Dialect, url: str) -> str | None:
+    """Some systems call the URL with something behind it, for which there has to be room."""
+    if dialect.address is None:
+        return None
+    # A webhook's id has 19 digits at most.
+    needed = max(len(dialect.address(url, "9" * 19, event)) for event in dialect.events) - len(url)
+    if len(url) + needed <= LONGEST_URL:
+        return None
+    return f"{dialect.label} adds to it who posts and why: it may have at most {LONGEST_URL - needed} characters."
 
 
 def name_fault(webhook: Webhook, dialect: Dialect, name: str) -> str | None:
@@ -66,6 +80,26 @@ def system_fault(webhook: Webhook, former: str, dialect: Dialect) -> str | None:
         return None
     words = "1 delivery waits" if waiting == 1 else f"{waiting:,} deliveries wait"
     return f"{words} in the format of {DIALECTS[former].label}. Let them be sent, or cancel them, first."
+
+
+def events_at_first(dialect: Dialect) -> list[str]:
+    """What a new webhook hears unless somebody chooses: everything, or nothing yet where one event has to be chosen."""
+    return [] if dialect.one_event else list(dialect.events)
+
+
+def events_fault(dialect: Dialect, chosen: Collection[str]) -> str | None:
+    if not chosen:
+        return ONE_EVENT if dialect.one_event else NO_EVENT
+    if dialect.one_event and len(set(chosen)) > 1:
+        return f"A webhook of {dialect.label} has one event. Add another webhook for the next."
+    return None
+
+
+def custom_headers(dialect: Dialect, given: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+    """The headers to store of (name, value) as they were given, and all that is wrong with them, without a value."""
+    if dialect.last_header_wins:
+        given = list({name.lower(): (name, value) for name, value in given}.values())
+    return dict(given), header.faults(given, dialect.most_headers or header.MOST)
 
 
 def in_order(dialect: Dialect, chosen: Collection[str]) -> list[str]:

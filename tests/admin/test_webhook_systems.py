@@ -49,7 +49,8 @@ def test_every_system_can_be_added_and_kept_as_it_is(manager):
     for dialect in DIALECTS.values():
         assert add(manager, dialect=dialect.name, name=dialect.label).status_code == 302
         webhook = Webhook.objects.get(name=dialect.label)
-        assert (webhook.dialect, webhook.events) == (dialect.name, list(dialect.events))
+        heard = dialect.events[:1] if dialect.one_event else dialect.events
+        assert (webhook.dialect, webhook.events) == (dialect.name, list(heard))
         assert webhook.settings == {setting.name: setting.default for setting in dialect.settings}
         manager.post(url("change", webhook.pk), filled(manager, url("change", webhook.pk)))
         again = Webhook.objects.get(pk=webhook.pk)

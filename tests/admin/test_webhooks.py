@@ -20,6 +20,7 @@ from django.utils import timezone
 from tests import factories
 from tests.admin.deliveries import failed, made, put, succeeded
 from tests.admin.page import Page
+from tests.admin.webhook_form import new
 from tests.program import free_port
 from tests.receiver import Answer
 from webhooks.admin import webhook_form
@@ -85,11 +86,8 @@ def act(client, action, webhook, **data):
     return client.post(url(action, webhook.pk), {"_form_submitted": "True", **ASKED.get(action, {}), **data})
 
 
-NEW = {"dialect": "leadpro", "name": "LeadPro production", "url": "https://hooks.example.com/in"}
-
-
 def add(client, **changes):
-    return client.post(url("add"), filled(client, url("add"), **(NEW | changes)))
+    return client.post(url("add"), new(client, **changes))
 
 
 def errors(response):

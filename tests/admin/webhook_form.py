@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.admin.page import Page
+from webhooks.dialects import DIALECTS
 
 
 def url(view: str, *args: Any) -> str:
@@ -44,8 +45,12 @@ NEW = {"dialect": "leadpro", "name": "LeadPro production", "url": "https://hooks
 
 
 def new(client: Client, *filters: Any, **changes: Any) -> dict[str, list[str]]:
-    """The add form, filled in."""
-    return filled(client, url("add"), **(NEW | changes)) | (rows(*filters) if filters else {})
+    """The add form, filled in; of a system that asks for one event, with its first."""
+    given = NEW | changes
+    dialect = DIALECTS.get(given["dialect"])
+    if dialect is not None and dialect.one_event:
+        given = {f"{dialect.name}__events": dialect.events[0]} | given
+    return filled(client, url("add"), **given) | (rows(*filters) if filters else {})
 
 
 def errors(response: Any) -> Any:

@@ -34,7 +34,7 @@ from webhooks import conf, dialects, rules
 from webhooks.admin.webhook_filters import FiltersField
 from webhooks.dialects import DIALECTS
 from webhooks.models import Webhook
-from webhooks.outbound import filter_fields, header
+from webhooks.outbound import filter_fields
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
 from webhooks.wire.dialect import Dialect, Setting
@@ -180,17 +180,18 @@ class HeadersField(forms.Field):
         return shown != [(row["name"], row["value"]) for row in initial or []]
 
     @staticmethod
-    def build(rows: list[Cells], stored: Mapping[str, str]) -> dict[str, str]:
+    def build(rows: list[Cells], stored: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
         """The headers to store. ValidationError with every fault; none of them repeats a value."""
-        built: list[tuple[str, str]] = []
+        given: list[tuple[str, str]] = []
         for row in rows:
             value = row.get("value", "").strip(" \t")
             if value == MASK and row.get(WAS) in stored:
                 value = stored[row[WAS]]
-            built.append((row.get("name", "").strip(" "), value))
-        if faults := header.faults(built):
+            given.append((row.get("name", "").strip(" "), value))
+        built, faults = rules.custom_headers(dialect, given)
+        if faults:
             raise ValidationError(faults)
-        return dict(built)
+        return built
 
 
 class _WebhookForm(forms.ModelForm):
@@ -309,7 +310,8 @@ class _WebhookForm(forms.ModelForm):
             self._show_headers()
         for dialect in DIALECTS.values():
             chosen = webhook.pk is not None and webhook.dialect == dialect.name
-            self.initial[events_field(dialect)] = webhook.events if chosen else list(dialect.events)
+            events = webhook.events if chosen else rules.events_at_first(dialect)
+            self.initial[events_field(dialect)] = "".join(events[:1]) if dialect.one_event else events
             for setting in dialect.settings:
                 value = webhook.setting(setting.name) if chosen else setting.default
                 self.initial[setting_field(dialect, setting)] = value
@@ -360,13 +362,6 @@ class _WebhookForm(forms.ModelForm):
             raise ValidationError(capfirst(str(refusal)), code=str(refusal.kind)) from None
         return url
 
-    def clean_headers(self) -> list[Cells]:
-        rows: list[Cells] = self.cleaned_data["headers"]
-        if not self.fields["headers"].disabled:
-            stored = self.instance.custom_headers if self.instance.pk is not None else {}
-            self.instance.custom_headers = HeadersField.build(rows, stored)
-        return rows
-
     @property
     def columns(self) -> set[str]:
         """The columns that this form decides. State and secret are other people's business meanwhile."""
@@ -381,7 +376,10 @@ class _WebhookForm(forms.ModelForm):
         dialect = DIALECTS.get(cleaned.get("dialect", ""))
         if dialect is not None:
             self._clean_system(dialect)
+            self._clean_headers(dialect)
             self._clean_secret(dialect)
+            if "url" in cleaned and (fault := rules.url_fault(dialect, cleaned["url"])):
+                self.add_error("url", fault)
         account_id = self._account_id()
         if dialect is not None and account_id is not None and "name" in cleaned:
             self.instance.account_id = account_id
@@ -397,9 +395,10 @@ class _WebhookForm(forms.ModelForm):
         webhook, cleaned = self.instance, self.cleaned_data
         if fault := rules.system_fault(webhook, self.initial["dialect"], dialect):
             self.add_error("dialect", fault)
-        chosen = cleaned.get(events_field(dialect), [])
-        if not chosen and events_field(dialect) not in self.errors:
-            self.add_error(events_field(dialect), rules.NO_EVENT)
+        given = cleaned.get(events_field(dialect)) or []
+        chosen = [given] if isinstance(given, str) else given
+        if events_field(dialect) not in self.errors and (fault := rules.events_fault(dialect, chosen)):
+            self.add_error(events_field(dialect), fault)
         webhook.events = rules.in_order(dialect, chosen)
         webhook.settings = {setting.name: self._value(dialect, setting) for setting in dialect.settings}
         if dialect.webhook_headers == "always":
@@ -409,7 +408,20 @@ class _WebhookForm(forms.ModelForm):
         name = setting_field(dialect, setting)
         # A browser sends nothing for a switch that is off.
         sent = setting.kind == "yes_no" or self.add_prefix(name) in self.data
-        return self.cleaned_data.get(name, setting.default) if sent else setting.default
+        value = self.cleaned_data.get(name, setting.default) if sent else setting.default
+        if setting.kind == "choice" and value not in dict(setting.choices):
+            # The empty text is no choice of most settings.
+            self.add_error(name, f"Choose one for {setting.label}.")
+        return value
+
+    def _clean_headers(self, dialect: Dialect) -> None:
+        if self.fields["headers"].disabled or "headers" in self.errors:
+            return
+        stored = self.instance.custom_headers if self.instance.pk is not None else {}
+        try:
+            self.instance.custom_headers = HeadersField.build(self.cleaned_data["headers"], stored, dialect)
+        except ValidationError as faults:
+            self.add_error("headers", faults)
 
     def _clean_secret(self, dialect: Dialect) -> None:
         if self.instance.pk is not None:
@@ -440,17 +452,30 @@ def webhook_form(scope: Scope) -> type[forms.ModelForm]:
     """The form class with the fields of every dialect there is."""
     fields: dict[str, Any] = {"scope": scope}
     for dialect in DIALECTS.values():
-        fields[events_field(dialect)] = forms.MultipleChoiceField(
-            label="Events",
-            choices=[(event, in_words(dialect, event)) for event in dialect.events],
-            required=False,
-            widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
-            help_text="One save can fire several events.",
-        )
+        fields[events_field(dialect)] = _events(dialect)
         for setting in dialect.settings:
             fields[setting_field(dialect, setting)] = _setting(setting)
     form: type[forms.ModelForm] = type(forms.ModelForm)("WebhookForm", (_WebhookForm,), fields)  # type: ignore[misc]
     return form
+
+
+def _events(dialect: Dialect) -> forms.Field:
+    choices = [(event, in_words(dialect, event)) for event in dialect.events]
+    if dialect.one_event:
+        return forms.ChoiceField(
+            label="Event",
+            choices=[("", "Choose an event"), *choices],
+            required=False,
+            widget=UnfoldAdminSelectWidget(),
+            help_text=f"A webhook of {dialect.label} has one. For several, add a webhook for each.",
+        )
+    return forms.MultipleChoiceField(
+        label="Events",
+        choices=choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
+        help_text="One save can fire several events.",
+    )
 
 
 def _setting(setting: Setting) -> forms.Field:

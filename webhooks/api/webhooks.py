@@ -21,7 +21,7 @@ from leads.validation import in_seconds
 from webhooks import conf, rules
 from webhooks.dialects import DIALECTS
 from webhooks.models import Webhook
-from webhooks.outbound import filter_fields, header, switch
+from webhooks.outbound import filter_fields, switch
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
 from webhooks.wire.dialect import Dialect, Setting
@@ -79,7 +79,7 @@ class WebhookResource(Resource):
             found += self._secret(webhook, dialect, sent)
         found += self._place(webhook, dialect, sent)
         found += self._filters(webhook, sent)
-        found += self._headers(webhook, sent)
+        found += self._headers(webhook, dialect, sent)
         if found:
             raise Problem(400, faults=found)
         if new:
@@ -102,6 +102,9 @@ class WebhookResource(Resource):
                 rules.check_url(sent["url"].strip())
             except Blocked as refusal:
                 yield _refused("url", str(refusal.kind), str(refusal))
+                return
+        if dialect is not None and isinstance(webhook.url, str) and (fault := rules.url_fault(dialect, webhook.url)):
+            yield _refused("url", "length", fault)
 
     def _system(self, webhook: Webhook, former: str, dialect: Dialect, sent: Mapping[str, Any]) -> Iterable[Fault]:
         if fault := rules.system_fault(webhook, former, dialect):
@@ -112,15 +115,13 @@ class WebhookResource(Resource):
             webhook.send_webhook_headers = True
 
     def _events(self, webhook: Webhook, dialect: Dialect, sent: Mapping[str, Any], *, anew: bool) -> Iterable[Fault]:
-        if "events" not in sent:
-            if anew:
-                webhook.events = list(dialect.events)
+        if "events" not in sent and not anew:
             return
-        events = sent["events"]
+        events = sent.get("events", rules.events_at_first(dialect))
         if not isinstance(events, list) or not all(event in dialect.events for event in events):
             yield Fault("events", "choice", f"must be an array of these: {', '.join(dialect.events)}")
-        elif not events:
-            yield _refused("events", "required", rules.NO_EVENT)
+        elif fault := rules.events_fault(dialect, events):
+            yield _refused("events", "length" if events else "required", fault)
         else:
             webhook.events = rules.in_order(dialect, events)
 
@@ -196,9 +197,9 @@ class WebhookResource(Resource):
                 yield _refused(f"filters.{number}", "filter", str(misfit))
         webhook.filters = stored
 
-    def _headers(self, webhook: Webhook, sent: Mapping[str, Any]) -> Iterable[Fault]:
+    def _headers(self, webhook: Webhook, dialect: Dialect | None, sent: Mapping[str, Any]) -> Iterable[Fault]:
         """All of them, replaced as a whole; one whose mask is sent back stays as it is."""
-        if "custom_headers" not in sent:
+        if "custom_headers" not in sent or dialect is None:
             return
         headers = {} if sent["custom_headers"] is None else sent["custom_headers"]
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
@@ -210,12 +211,12 @@ class WebhookResource(Resource):
             yield _refused("custom_headers", "unreadable", "What is stored cannot be decrypted any more.")
             return
         # Blanks around them are taken off, as the form does.
-        built = [
+        given = [
             (name.strip(" "), stored[name] if value == MASK and name in stored else value.strip(" \t"))
             for name, value in headers.items()
         ]
-        yield from (_refused("custom_headers", "header", fault) for fault in header.faults(built))
-        webhook.custom_headers = dict(built)
+        webhook.custom_headers, faults = rules.custom_headers(dialect, given)
+        yield from (_refused("custom_headers", "header", fault) for fault in faults)
 
     def remove(self, webhook: Webhook) -> None:
         switch.delete(webhook.pk)

@@ -88,6 +88,12 @@ class Dialect:
     """Always: webhook-id, -timestamp and -signature are the format itself, and no webhook can turn them off."""
     event_labels: Mapping[str, str] = field(default_factory=dict)
     """What staff read for a name of `events`, where it is not the name in words ("lead.created", Lead created)."""
+    one_event: bool = False
+    """Whether a webhook of this system hears one event alone."""
+    most_headers: int | None = None
+    """Custom headers of one webhook at most, where the system allows fewer than we do."""
+    last_header_wins: bool = False
+    """Whether of custom headers of one name the last one counts; otherwise they are refused."""
     unique_name: bool = False
     """Whether a webhook of this system shares its name with no other one of its account (trimmed, in any case)."""
     one_endpoint: bool = False
