@@ -114,6 +114,20 @@ def like_php(secret: str) -> Iterator[Example]:
         yield Example(f"{url}/", lambda words: False)
 
 
+# LeadSquared: its page shows none, but tells what one may do
+
+
+@contextmanager
+def watchful(name: str, value: str) -> Iterator[Example]:
+    """Takes nothing without this header."""
+
+    def answer(path: str, headers: Message, body: bytes) -> tuple[int, bytes]:
+        return (200, b"") if headers.get(name) == value else (401, b"")
+
+    with _serving(answer) as url:
+        yield Example(f"{url}/", lambda words: False)
+
+
 # How they are run
 
 

@@ -1,20 +1,12 @@
-"""The public surface as a row of LeadEngine's table uses it: the sample's lead, its thread, and a receiver by https."""
+"""The public surface as a row of LeadEngine's table uses it: the sample's lead and its thread."""
 
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
-import certifi
 from django.urls import reverse
 
 from leads.models import Lead
@@ -22,7 +14,6 @@ from tests.admin.page import Page
 from tests.conformance.world import SALE, World
 from tests.program import Program
 from tests.receiver import Receiver
-from webhooks.outbound import deliver
 
 WORKSPACE = "My Default Workspace"
 CAMPAIGN = "My Super Performing Campaign"
@@ -178,41 +169,3 @@ class Engine(World):
             status = "Needs Info" if lead["lead_status"] == "Conversation" else "Conversation"
             self.patched(lead["id"], {"lead_status": status})
         return {body["lead_name"] for body in self.heard()}
-
-    # By https
-
-    @contextmanager
-    def by_https(self) -> Iterator[Receiver]:
-        """The webhook calls a receiver with a certificate that the machine trusts."""
-        with TemporaryDirectory() as folder, SecureReceiver(Path(folder)) as receiver:
-            with patch.object(certifi, "where", return_value=str(receiver.certificate)):
-                deliver.door.cache_clear()
-                assert self.change_errors(url=receiver.url) == {}
-                yield receiver
-            deliver.door.cache_clear()
-
-
-class SecureReceiver(Receiver):
-    """The same behind TLS, with a certificate of its own for 127.0.0.1."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.url = f"https://{self.authority}/hook"
-        self.certificate = folder / "certificate.pem"
-        key = folder / "key.pem"
-        command = (
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-            " -subj /CN=receiver -addext subjectAltName=IP:127.0.0.1"
-        )
-        files = ["-keyout", str(key), "-out", str(self.certificate)]
-        subprocess.run([*command.split(), *files], capture_output=True, check=True)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(self.certificate, key)
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            secured = self._context.wrap_socket(connection, server_side=True)
-        except OSError:
-            connection.close()
-            return
-        super()._serve(secured)

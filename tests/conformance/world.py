@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
+import certifi
 from django.test import Client, override_settings
 from django.urls import reverse
 
 from leads.models import Account, ApiKey, Lead, Membership, Office, User
 from tests.admin.page import Page
 from tests.conformance.examples import Example
+from tests.conformance.secure import SecureReceiver
 from tests.program import Program
 from tests.receiver import Received, Receiver
 from webhooks.models import OPEN, Delivery, Event, Health, Webhook
@@ -206,6 +211,18 @@ class World:
 
     def deliveries(self) -> list[str]:
         return list(Delivery.objects.order_by("id").values_list("sent_as", flat=True))
+
+    # By https
+
+    @contextmanager
+    def by_https(self) -> Iterator[Receiver]:
+        """The webhook calls a receiver with a certificate that the machine trusts."""
+        with TemporaryDirectory() as folder, SecureReceiver(Path(folder)) as receiver:
+            with patch.object(certifi, "where", return_value=str(receiver.certificate)):
+                deliver.door.cache_clear()
+                assert self.change_errors(url=receiver.url) == {}
+                yield receiver
+            deliver.door.cache_clear()
 
     # The admin
 

@@ -1,11 +1,11 @@
 """The wire formats we speak, by the name that a webhook stores."""
 
-from webhooks.dialects import leadengine, leadhub, leadpro, save_lead, standard
+from webhooks.dialects import leadengine, leadhub, leadpro, leadsquared, save_lead, standard
 from webhooks.wire.dialect import Dialect
 
 # The first is what a new webhook is given.
 DIALECTS: dict[str, Dialect] = {
-    module.DIALECT.name: module.DIALECT for module in (standard, leadpro, save_lead, leadengine, leadhub)
+    module.DIALECT.name: module.DIALECT for module in (standard, leadpro, save_lead, leadengine, leadhub, leadsquared)
 }
 
 
