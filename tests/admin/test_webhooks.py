@@ -338,6 +338,67 @@ def test_a_new_webhook_speaks_standard_webhooks_unless_another_system_is_chosen(
     assert Page(manager.get(url("add"))).form("webhook_form")["dialect"] == [next(iter(DIALECTS))] == ["standard"]
 
 
+# Copy webhook
+
+
+def test_a_copy_has_everything_but_secret_and_state(manager, crm, webhook):
+    Webhook.objects.update(
+        description="Twice", timeout=7, keep_order=True, settings={"prefix": ""}, events=["lead.updated"]
+    )
+    webhook.refresh_from_db()
+    webhook.custom_headers = {"X-Api-Key": "hush-hush"}
+    webhook.save()
+    webhook.offices.add(crm.leeds)
+    switch.pause(webhook.pk)
+    address = manager.get(url("copy", webhook.pk))["Location"]
+    page = manager.get(address)
+    assert "hush-hush" not in page.content.decode()
+    assert not Webhook.objects.exclude(pk=webhook.pk).exists()
+    fields = Page(page).form("webhook_form")
+    shown = manager.post(f"{url('new_preview')}?copy={webhook.pk}", fields)
+    assert "X-Api-Key" in Page(shown).text and "Enter one" not in Page(shown).text
+    assert manager.post(address, fields).status_code == 302
+    made = Webhook.objects.exclude(pk=webhook.pk).get()
+    same = {field.attname for field in Webhook._meta.concrete_fields} - {
+        "id",
+        "name",
+        "state",
+        "state_since",
+        "secret",
+        "secret_since",
+        "created_at",
+    }
+    assert {name: getattr(made, name) for name in same} == {name: getattr(webhook, name) for name in same}
+    assert [office.pk for office in made.offices.all()] == [crm.leeds.pk]
+    assert (made.name, made.state) == ("Copy of LeadPro production", State.ENABLED)
+    assert made.secret not in ("", webhook.secret)
+
+
+def test_only_who_may_set_up_a_webhook_copies_it(manager, crm, sign_in, webhook):
+    address = f"{url('add')}?copy={webhook.pk}"
+    assert sign_in(crm.auditor).get(url("copy", webhook.pk)).status_code == 403
+    assert sign_in(crm.auditor).get(address).status_code == 403
+    assert sign_in(crm.other_manager).get(url("copy", webhook.pk)).status_code == 404
+    assert sign_in(crm.other_manager).get(address).status_code == 404
+    for key in ("", "0", "x", "99999999999999999999"):
+        assert manager.get(f"{url('add')}?copy={key}").status_code in (200, 404)
+    group = crm.manager.groups.get()
+    group.permissions.remove(group.permissions.get(codename="change_webhook"))
+    assert sign_in(crm.manager).get(address).status_code == 403
+    assert sign_in(crm.manager).get(url("add")).status_code == 200
+
+
+def test_a_copy_of_headers_that_nobody_can_read_has_none(manager, webhook, settings):
+    webhook.custom_headers = {"X-Api-Key": "hush-hush"}
+    webhook.save()
+    settings.WEBHOOK_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    address = f"{url('add')}?copy={webhook.pk}"
+    page = manager.get(address)
+    assert webhook_form.UNREADABLE in Page(page).text
+    assert manager.post(address, Page(page).form("webhook_form")).status_code == 302
+    assert Webhook.objects.exclude(pk=webhook.pk).get().custom_headers == {}
+
+
 # A second system: what it does not have is dropped
 
 

@@ -843,3 +843,59 @@ def event_type(world: World) -> None:
         ("Lead", "Stage_Change"),
         ("Lead", "Update"),
     ]
+
+
+# One event each, and the next webhook
+
+
+def actions(world: World) -> dict[str, str]:
+    """Those of the only webhook's row in the list, and where they lead."""
+    listed = world.admin("webhooks_webhook_changelist").content.decode()
+    found = re.findall(rf'<a href="(/admin/webhooks/webhook/{world.webhook.pk}/[\w-]+/)"(.*?)</a>', listed, re.DOTALL)
+    return {
+        re.sub(r"<[^>]*>", "", rest.partition("grow truncate")[2].partition(">")[2]).strip(): url for url, rest in found
+    }
+
+
+@row(95)
+def one_event(world: World) -> None:
+    """For the next event, Copy webhook fills in the form with all but the event; its headers' values come along."""
+    for several in (["Lead_Delete", "Lead_Post_Update"], list(EVENTS)):
+        world.change_errors(**{EVENT: several})
+        assert len(world.webhook.events) == 1
+        world.refused("events", "length", by_api(world, events=several))
+    assert by_api(world, events=["Lead_Delete"]).data["events"] == ["Lead_Delete"]
+    Webhook.objects.exclude(pk=world.webhook.pk).delete()
+    changes = {EVENT: "Lead_Post_Create", TYPE: TEXT, "description": "New Lead Data", "rate_limit": "50"}
+    assert world.change_errors(**changes, **header_rows(("x-api-key", "open sesame"))) == {}
+    world.hear_only("score", "greater", "5")
+
+    copy = reverse("admin:webhooks_webhook_copy", args=[world.webhook.pk])
+    assert actions(world)["Copy webhook"] == copy
+    opened = world.client.get(copy)
+    assert opened.status_code == 302
+    page = world.client.get(opened["Location"])
+    form = Page(page).form("webhook_form")
+    assert (form[EVENT], form[TYPE], form["url"]) == ([""], [TEXT], [world.receiver.url])
+    assert "open sesame" not in page.content.decode()
+    assert world.client.post(opened["Location"], form).context["adminform"].form.errors == {EVENT: ["Choose an event."]}
+    assert Webhook.objects.count() == 1
+    assert world.client.post(opened["Location"], form | {EVENT: "Lead_Post_Update"}).status_code == 302
+    made = Webhook.objects.exclude(pk=world.webhook.pk).get()
+    assert (made.name, made.events) == ("Copy of LeadSquared", ["Lead_Post_Update"])
+    kept = ("account", "url", "dialect", "settings", "filters", "custom_headers", "description", "rate_limit")
+    assert {name: getattr(made, name) for name in kept} == {name: getattr(world.webhook, name) for name in kept}
+    assert made.custom_headers == {"x-api-key": "open sesame"}
+    world.receiver.clear()
+    world.patched(world.created(VENDOR | {"score": 6})["id"], {"score": 7})
+    assert sorted(dict(parameters(request))["eventType"] for request in world.deliver()) == [
+        "Lead_Post_Create",
+        "Lead_Post_Update",
+    ]
+
+
+@row(96)
+def view_history(world: World) -> None:
+    """Among the actions of the webhook's row."""
+    view = actions(world)["View history"]
+    assert world.client.get(view)["Location"] == f"{reverse(HISTORY)}?webhook={world.webhook.pk}"

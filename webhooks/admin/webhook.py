@@ -82,6 +82,7 @@ class WebhookAdmin(Admin):
     search_fields = ("name", "url")
     search_help_text = "Name or URL"
     actions = None
+    actions_row = ("view_history", "copy")
     actions_detail = ("pause", "resume", "disable", "enable", "rotate", "switch_now", "generate", "remove")
     empty_title = "No webhooks yet"
     empty_text = "They tell other systems about your leads."
@@ -172,7 +173,16 @@ class WebhookAdmin(Admin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None and not self.has_change_permission(request, obj):
             return super().get_form(request, obj, change, **kwargs)
-        return super().get_form(request, obj, change, form=webhook_form(scope_of(request)), **kwargs)
+        source = self._copied(request) if obj is None else None
+        return super().get_form(request, obj, change, form=webhook_form(scope_of(request), source), **kwargs)
+
+    def _copied(self, request: HttpRequest) -> Webhook | None:
+        """The webhook that a new one begins as a copy of. Values of headers go with it: only for who may set it up."""
+        if not is_key(key := request.GET.get("copy", "")):
+            return None
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return self.found(request, key)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None and not self.has_change_permission(request, obj):
@@ -236,10 +246,11 @@ class WebhookAdmin(Admin):
     ) -> Any:
         context: dict[str, Any] = {"show_save_and_add_another": False, **(extra_context or {})}
         if object_id is None:
+            source = self._copied(request)
             # After adding, the page with the secret comes, whatever button was pressed.
             context |= {
                 "show_save_and_continue": False,
-                "preview_url": self.url("new_preview"),
+                "preview_url": self.url("new_preview") + (f"?copy={source.pk}" if source else ""),
             }
         elif request.method == "GET":
             context |= webhook_page.context(self, request, self.found(request, object_id))
@@ -297,6 +308,20 @@ class WebhookAdmin(Admin):
         return HttpResponseRedirect(self.url("changelist"))
 
     # Actions
+
+    @action(description="View history", permissions=["webhooks.view_delivery"], url_path="view-history", icon="history")
+    def view_history(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(webhook_page.history(self.found(request, object_id)))
+
+    @action(
+        description="Copy webhook",
+        permissions=["webhooks.add_webhook", "webhooks.change_webhook"],
+        url_path="copy",
+        icon="content_copy",
+    )
+    def copy(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form of a new webhook, filled in; nothing is made before it is saved."""
+        return HttpResponseRedirect(f"{self.url('add')}?copy={self.found(request, object_id).pk}")
 
     @action(
         description="Pause…",

@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.forms.models import model_to_dict
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -195,9 +196,10 @@ class HeadersField(forms.Field):
 
 
 class _WebhookForm(forms.ModelForm):
-    """Of the webhooks that `scope` may set up."""
+    """Of the webhooks that `scope` may set up; a new one may begin as a copy of `source`."""
 
     scope: Scope
+    source: Webhook | None = None
 
     account = forms.ModelChoiceField(
         Account.objects.order_by("name"), widget=UnfoldAdminSelectWidget(), help_text="It cannot be changed later."
@@ -298,6 +300,10 @@ class _WebhookForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         webhook = self.instance
+        self._shown = webhook if webhook.pk is not None else self.source
+        if webhook.pk is None and self.source is not None:
+            self.initial.update(model_to_dict(self.source, self._meta.fields))
+            self.initial["name"] = f"Copy of {self.source.name}"[:100]
         # Only superusers choose, and only at birth: deliveries and events of the account point at it from then on.
         if webhook.pk is not None or not self.scope.every_account:
             del self.fields["account"]
@@ -307,13 +313,16 @@ class _WebhookForm(forms.ModelForm):
             self.initial.setdefault("dialect", next(iter(DIALECTS)))
         else:
             del self.fields["typed_secret"], self.fields["generate_secret"]
-            self._show_headers()
+        if self._shown is not None:
+            self._show_headers(self._shown)
         for dialect in DIALECTS.values():
-            chosen = webhook.pk is not None and webhook.dialect == dialect.name
-            events = webhook.events if chosen else rules.events_at_first(dialect)
+            known = self._shown if self._shown is not None and self._shown.dialect == dialect.name else None
+            # A copy of a webhook that has one event is made for the next one.
+            begins = known is None or (dialect.one_event and webhook.pk is None)
+            events = rules.events_at_first(dialect) if begins or known is None else known.events
             self.initial[events_field(dialect)] = "".join(events[:1]) if dialect.one_event else events
             for setting in dialect.settings:
-                value = webhook.setting(setting.name) if chosen else setting.default
+                value = known.setting(setting.name) if known is not None else setting.default
                 self.initial[setting_field(dialect, setting)] = value
         offices = self.scope.offices().select_related("account").order_by("account__name", "name")
         if webhook.pk is not None:
@@ -335,7 +344,8 @@ class _WebhookForm(forms.ModelForm):
         account_id = self.instance.account_id or self.scope.account_id or None
         if "account" in self.fields:
             widget.follows_account = True
-            typed = str(self.data.get(self.add_prefix("account"), "")) if self.is_bound else ""
+            given = self.data.get(self.add_prefix("account")) if self.is_bound else self.initial.get("account")
+            typed = str(given or "")
             chosen = Account.objects.filter(pk=int(typed)) if is_key(typed) else Account.objects.none()
             account_id = chosen.values_list("pk", flat=True).first()
         widget.fields = filter_fields.fields_of(account_id)
@@ -344,10 +354,10 @@ class _WebhookForm(forms.ModelForm):
             "admin:webhooks_webhook_filters" if args else "admin:webhooks_webhook_new_filters", args=args
         )
 
-    def _show_headers(self) -> None:
+    def _show_headers(self, webhook: Webhook) -> None:
         field = self.fields["headers"]
         try:
-            self.initial["headers"] = HeadersField.rows(self.instance.custom_headers)
+            self.initial["headers"] = HeadersField.rows(webhook.custom_headers)
         except ValueError:
             self.initial["headers"], field.disabled, field.help_text = [], True, UNREADABLE
 
@@ -417,7 +427,7 @@ class _WebhookForm(forms.ModelForm):
     def _clean_headers(self, dialect: Dialect) -> None:
         if self.fields["headers"].disabled or "headers" in self.errors:
             return
-        stored = self.instance.custom_headers if self.instance.pk is not None else {}
+        stored = self._shown.custom_headers if self._shown is not None else {}
         try:
             self.instance.custom_headers = HeadersField.build(self.cleaned_data["headers"], stored, dialect)
         except ValidationError as faults:
@@ -448,9 +458,9 @@ class _WebhookForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
 
 
-def webhook_form(scope: Scope) -> type[forms.ModelForm]:
-    """The form class with the fields of every dialect there is."""
-    fields: dict[str, Any] = {"scope": scope}
+def webhook_form(scope: Scope, source: Webhook | None = None) -> type[forms.ModelForm]:
+    """The form class with the fields of every dialect there is; source: what a new webhook begins as a copy of."""
+    fields: dict[str, Any] = {"scope": scope, "source": source}
     for dialect in DIALECTS.values():
         fields[events_field(dialect)] = _events(dialect)
         for setting in dialect.settings:
@@ -467,7 +477,7 @@ def _events(dialect: Dialect) -> forms.Field:
             choices=[("", "Choose an event"), *choices],
             required=False,
             widget=UnfoldAdminSelectWidget(),
-            help_text=f"A webhook of {dialect.label} has one. For several, add a webhook for each.",
+            help_text=f"A webhook of {dialect.label} has one. For the next one, copy the webhook.",
         )
     return forms.MultipleChoiceField(
         label="Events",
