@@ -104,6 +104,12 @@ class WebhookAdmin(Admin):
         scope = scope_of(request)
         return queryset.filter(scope.in_account()) if scope.whole_account else queryset.none()
 
+    def has_view_history_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("webhooks.view_delivery")
+
+    def has_copy_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.has_add_permission(request) and self.has_change_permission(request)
+
     def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """For the actions. Raises Http404 for a webhook out of scope, as for one that is not there."""
         if not self.has_change_permission(request):
@@ -309,13 +315,13 @@ class WebhookAdmin(Admin):
 
     # Actions
 
-    @action(description="View history", permissions=["webhooks.view_delivery"], url_path="view-history", icon="history")
+    @action(description="View history", permissions=["view_history"], url_path="view-history", icon="history")
     def view_history(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(webhook_page.history(self.found(request, object_id)))
 
     @action(
         description="Copy webhook",
-        permissions=["webhooks.add_webhook", "webhooks.change_webhook"],
+        permissions=["copy"],
         url_path="copy",
         icon="content_copy",
     )
