@@ -78,10 +78,6 @@ def row(*ids: int) -> Callable[[Row], Row]:
     return register
 
 
-def on(number: int, function: Row) -> None:
-    row(number)(function)
-
-
 # What is sent
 
 
