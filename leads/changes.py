@@ -76,6 +76,7 @@ class Unit:
 
     def __init__(self, using: str) -> None:
         self.using = using
+        self._connection = connections[using]
         # One time for all that it stamps.
         self.now = timezone.now()
         # What models note for the unit's end, by a key of theirs.
@@ -130,7 +131,7 @@ class Unit:
         self._memo = {known: value for known, value in self._memo.items() if known[:-1] != key}
 
     def _savepoint(self) -> str | None:
-        return next((one for one in reversed(connections[self.using].savepoint_ids) if one), None)
+        return next((one for one in reversed(self._connection.savepoint_ids) if one), None)
 
     def note(self, model: type[Record], pk: int, type_: str, context: Mapping[str, Any]) -> None:
         """Tell one thing more of a record that this unit changes; context: what belongs to the event alone.
@@ -173,8 +174,9 @@ class Unit:
         for change in changed:
             row = change.row
             snapshot = model.snapshot(row, parts.get(row["id"], {}))
+            changes = change.differences if change.before is not None else model.beginnings(row, snapshot)
             notes = self._notes.pop((model, row["id"]), {})
-            types = {*model.event_types(change.before, change.after, change.differences), *notes}
+            types = {*model.event_types(change.before, change.after, changes), *notes}
             for type_ in sorted(types, key=ORDER.__getitem__):
                 yield Fact(
                     type=type_,
@@ -186,7 +188,7 @@ class Unit:
                     label=model.label(row),
                     version=change.version,
                     snapshot=snapshot,
-                    changes=change.differences,
+                    changes=changes,
                     actor=_actor.get()(),
                     context=notes.get(type_, {}),
                 )
@@ -203,14 +205,16 @@ class Unit:
     ) -> dict[int, Differences]:
         """Columns that follow from others (the version among them), where the writes left another value.
 
-        Usually there are none; rows that lack the same columns are mended together. Returns what differs then, by key.
+        Usually there are none; rows that lack the same columns are mended together. Returns what differs then of the
+        rows that were there before, by key.
         """
         found: dict[int, Differences] = {}
         mending: dict[tuple[str, ...], list[Row]] = {}
         for pk, after in afters.items():
             before = befores[pk]
             wanted = model.derived(before, after, self)
-            found[pk] = model.differences(before, after | wanted)
+            if before is not None:
+                found[pk] = model.differences(before, after | wanted)
             wanted |= model.stamps(before, after, before is None or bool(found[pk]), self)
             wrong = {column: value for column, value in wanted.items() if after[column] != value}
             if wrong:

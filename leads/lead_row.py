@@ -31,7 +31,6 @@ _NAMES = {
 # Those that are told as changes with the column that they follow.
 _FOLLOWERS = {key: names for key, names in _NAMES.items() if key not in ("account_id", "office_id")}
 _DETAILS = tuple(field.key for field in fields.FIELDS if not field.column and field.kind != "labels")
-_IN_DETAILS = frozenset(_DETAILS)
 _APART = {"custom_fields", "modified_date"}.union(*_NAMES.values())
 # Key -> the column of a row that makes a lead another one.
 _COLUMNS = {key: f"{key}_given" for key in LABELS} | {
@@ -40,7 +39,6 @@ _COLUMNS = {key: f"{key}_given" for key in LABELS} | {
 # What changes tell; the others follow from these, or never change.
 CHANGING = (*_COLUMNS, *_DETAILS, "custom_fields", *(name for names in _FOLLOWERS.values() for name in names))
 _KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
-_UNSET: tuple[Any, ...] = (None, [], {})
 
 _EVENT_OF = {
     "owner_id": "lead.assigned",
@@ -110,8 +108,8 @@ _PLAIN = tuple(
 )
 _plain_values = itemgetter(*_PLAIN)
 _MOMENTS = tuple(field.key for field in fields.FIELDS if field.column and field.kind == "datetime")
-_PLAIN_CHANGING = tuple(key for key in _PLAIN if key in _COLUMNS)
-_plain_changing = itemgetter(*_PLAIN_CHANGING)
+_FIRST_TOLD = tuple(key for key in CHANGING if key != "custom_fields")
+_first_values = itemgetter(*_FIRST_TOLD)
 _BLANK = {field.key: fields.EMPTY.get(field.kind) for field in fields.FIELDS}
 
 
@@ -137,21 +135,15 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def _set(row: Row) -> dict[str, Any]:
-    """What is not unset of CHANGING; custom fields by their paths."""
-    told: dict[str, Any] = {key: names for key in LABELS if (names := _names(row, key))}
-    told |= {key: now for key, now in zip(_PLAIN_CHANGING, _plain_changing(row), strict=True) if now is not None}
-    told |= {key: moment(key, row[key] or row["created_at"]) for key in _MOMENTS if key in _COLUMNS}
-    told |= {key: now for key, now in row["details"].items() if now not in _UNSET and key in _IN_DETAILS}
-    followers = [name for key, names in _FOLLOWERS.items() if key in told for name in names]
-    told |= {name: now for name in followers if (now := _LOOKED_UP[name](row)) is not None}
-    return told | {f"custom_fields.{key}": now for key, now in row["custom_fields"].items() if now is not None}
+def beginnings(row: Row, told: Mapping[str, Any]) -> dict[str, tuple[None, Any]]:
+    """Key -> (None, value) of what a new lead holds, `told` being its snapshot; a custom field by its path."""
+    values = zip(_FIRST_TOLD, _first_values(told), strict=True)
+    found = {key: (None, now) for key, now in values if now is not None and now != [] and now != {}}
+    return found | {f"custom_fields.{key}": (None, now) for key, now in row["custom_fields"].items() if now is not None}
 
 
-def differences(before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
+def differences(before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
     """Key -> (before, after) of what differs; a custom field by its path, custom_fields.key."""
-    if before is None:
-        return {key: (None, now) for key, now in _set(after).items()}
     keys = [key for key, column in _COLUMNS.items() if before[column] != after[column]]
     past, present = before["details"], after["details"]
     if past != present:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from sys import maxsize
 from typing import Any
@@ -62,6 +63,20 @@ def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], us
         _execute(into + marks, rows, using, prepare=True, many=True)
     elif rows:
         count(into + ", ".join([marks] * len(rows)), [value for row in rows for value in row], using)
+
+
+def moments(using: str = DEFAULT_DB_ALIAS) -> Callable[[datetime], Any]:
+    """What makes of an aware time what the database's driver takes."""
+    return _as_text if connections[using].vendor == "sqlite" else _as_it_is
+
+
+def _as_text(moment: datetime) -> str:
+    """As SQLite's columns hold it, in UTC."""
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
+
+
+def _as_it_is(moment: datetime) -> datetime:
+    return moment
 
 
 def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: bool, many: bool = False) -> Any:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import phonenumbers
 
-from leads.fields import BY_KEY, FIELDS, Field
+from leads.fields import BY_KEY, EMPTY, FIELDS, Field
 
 # Our own limits.
 SIGNIFICANT_DIGITS: Final = 15  # what every receiver that reads numbers as doubles gets back unchanged
@@ -465,9 +465,12 @@ def validate(
     """
     found: dict[str, Violation] = {}
     stored: Values = {} if before is None else before
+    changed_only = changed_only and bool(stored)
     for field in _JUDGED:
         value = values.get(field.key)
-        if value is None or (changed_only and _is_same(value, stored.get(field.key))):
+        if not value and (value is None or value == EMPTY.get(field.kind)):
+            continue  # unset
+        if changed_only and _is_same(value, stored.get(field.key)):
             continue
         if (violation := judge_value(field, value)) is not None:
             found[field.key] = violation

@@ -317,8 +317,12 @@ class Lead(Record):
             raise invalid(violations)
 
     @classmethod
-    def differences(cls, before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
+    def differences(cls, before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
         return lead_row.differences(before, after)
+
+    @classmethod
+    def beginnings(cls, row: Row, snapshot: Mapping[str, Any]) -> dict[str, tuple[None, Any]]:
+        return lead_row.beginnings(row, snapshot)
 
     @classmethod
     def snapshot(cls, row: Row, parts: Row) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from django.db import connections, models, router
@@ -169,17 +170,22 @@ class Record(models.Model):
         remember them.
         """
         columns: Row = dict(stored or {})
+        names, values = _attributes(type(self))
         known = self.__dict__
-        for name, attname, _ in _columns(type(self)):
-            if written is None or attname in written or name in written:
-                columns[attname] = known[attname] if attname in known else getattr(self, attname)
+        if written is None and known.keys() >= names:
+            columns.update(zip(names, values(known), strict=True))
+        else:
+            for name, attname, _ in _columns(type(self)):
+                if written is None or attname in written or name in written:
+                    columns[attname] = getattr(self, attname)
         columns["id"] = self.pk
         derived: Row = {}
         if _PLAIN.issuperset(map(type, columns.values())) or not any(map(_is_expression, columns.values())):
             derived = self.derived(stored, columns, work, settling=False)
         derived |= self.stamps(before, columns, True, work)
         for column, value in derived.items():
-            setattr(self, column, value)
+            if column not in columns or columns[column] is not value:
+                setattr(self, column, value)
         return set(derived)
 
     def saved(self, using: str) -> None:
@@ -242,8 +248,13 @@ class Record(models.Model):
         """Raise ValidationError where the row that is about to be committed breaks a rule."""
 
     @classmethod
-    def differences(cls, before: Row | None, after: Row) -> dict[str, tuple[Any, Any]]:
-        """Key -> (before, after) of what differs; before is None for a new row."""
+    def differences(cls, before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
+        """Key -> (before, after) of what differs."""
+        raise NotImplementedError
+
+    @classmethod
+    def beginnings(cls, row: Row, snapshot: Mapping[str, Any]) -> dict[str, tuple[None, Any]]:
+        """The same for a new row."""
         raise NotImplementedError
 
     @classmethod
@@ -319,11 +330,12 @@ def _insert(model: type[Record], using: str, fields: tuple[Any, ...], count: int
     return f"INSERT INTO {table} ({columns}) VALUES {marks} RETURNING {key}"
 
 
-# What goes into a column as it is, moments as the database wants them; all else Django makes fit.
+# What goes into a column as it is, moments and JSON as the database wants them; all else Django makes fit.
 _AS_THEY_ARE: Mapping[str, type] = {
     "CharField": str,
     "BooleanField": bool,
     "DateTimeField": datetime,
+    "JSONField": dict,
     **dict.fromkeys(("BigIntegerField", "ForeignKey", "IntegerField", "PositiveIntegerField"), int),
 }
 
@@ -334,15 +346,17 @@ def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[A
     It may write into the list that it is given.
     """
     kinds, connection = _kinds(fields), connections[using]
-    moment = connection.ops.adapt_datetimefield_value
+    moment, adapt_json = statement.moments(using), connection.ops.adapt_json_value
 
     def write(values: list[Any]) -> list[Any] | None:
         for place, value in enumerate(values):
             kind = kinds[place]
-            if value is None or (type(value) is kind and kind is not datetime):
+            if value is None or (type(value) is kind and kind is not datetime and kind is not dict):
                 continue
             if kind is datetime and isinstance(value, datetime) and value.tzinfo is not None:
                 values[place] = moment(value)
+            elif kind is dict and type(value) is dict and fields[place].encoder is None:
+                values[place] = adapt_json(value, None)
             elif _is_expression(value):
                 return None
             else:
@@ -361,8 +375,13 @@ _PLAIN = frozenset((bool, datetime, dict, int, str, type(None)))
 
 @lru_cache(maxsize=256)
 def _kinds(fields: tuple[Any, ...]) -> Sequence[type | None]:
-    own = models.Field.pre_save
-    return [_AS_THEY_ARE.get(field.get_internal_type()) if type(field).pre_save is own else None for field in fields]
+    return [_AS_THEY_ARE.get(field.get_internal_type()) if _is_taken_as_set(field) else None for field in fields]
+
+
+def _is_taken_as_set(field: Any) -> bool:
+    if type(field) is models.DateTimeField:
+        return not (field.auto_now or field.auto_now_add)
+    return type(field).pre_save is models.Field.pre_save
 
 
 def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Converters:
@@ -370,20 +389,32 @@ def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Con
     connection = connections[using]
     compiler = models.sql.Query(None).get_compiler(using)
     return [
-        (names[place], _read_json if _is_json(convert) else partial(_converted, convert, expression, connection))
+        (names[place], _short(convert, connection) or partial(_converted, convert, expression, connection))
         for place, (converts, expression) in compiler.get_converters(columns).items()
         for convert in converts
     ]
 
 
-def _is_json(convert: Callable[..., Any]) -> bool:
+def _short(convert: Callable[..., Any], connection: Any) -> Callable[[Any], Any] | None:
+    """What comes to the same as one of Django's converters, sooner; None where there is nothing of the kind."""
     field = getattr(convert, "__self__", None)
-    return type(field) is models.JSONField and field.decoder is None
+    if type(field) is models.JSONField and field.decoder is None:
+        return _read_json
+    if connection.vendor == "sqlite" and convert == connection.ops.convert_datetimefield_value:
+        return _read_moment
+    return None
 
 
 def _read_json(text: str | None) -> Any:
     """What Django's field makes of a whole column, without asking each time what part of it is meant."""
-    return text if text is None else _decode(text)
+    return [] if text == "[]" else {} if text == "{}" else text if text is None else _decode(text)
+
+
+def _read_moment(value: datetime | str | None) -> datetime | None:
+    """SQLite's columns hold UTC; the driver has read those whose type it knows."""
+    if value is None:
+        return None
+    return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
 
 
 _decode = json.JSONDecoder().decode
@@ -408,6 +439,13 @@ def _columns(model: type[Record]) -> Sequence[tuple[str, str, bool]]:
         for field in model._meta.concrete_fields
         if not field.primary_key
     ]
+
+
+@lru_cache(maxsize=32)
+def _attributes(model: type[Record]) -> tuple[Collection[str], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+    """The attributes of these columns, and what takes all of them from an instance's own."""
+    names = dict.fromkeys(attname for _, attname, _ in _columns(model)).keys()
+    return names, itemgetter(*names)
 
 
 @receiver(pre_delete)

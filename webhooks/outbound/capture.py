@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import connection
-
 from leads import statement
 from leads.signals import Fact
 from webhooks.models import Event
@@ -41,14 +39,15 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 def capture(facts: Sequence[Fact]) -> list[Captured]:
     """Store one Event per fact."""
-    uids = [ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10)) for _ in facts]
+    random = secrets.token_bytes(10 * len(facts))
+    uids = [ulid(time.time_ns() // 1_000_000, random[start : start + 10]) for start in range(0, len(random), 10)]
     statement.insert(Event._meta.db_table, _COLUMNS, list(_rows(uids, facts)))
     return [Captured(uid, fact.account_id, _frozen(fact)) for uid, fact in zip(uids, facts, strict=True)]
 
 
 def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]:
     told: Fact | None = None
-    stored_as = connection.ops.adapt_datetimefield_value
+    moment = statement.moments()
     for uid, fact in zip(uids, facts, strict=True):
         if told is None or fact.snapshot is not told.snapshot:  # the facts of one record share it, and its changes
             told, snapshot, changes = fact, _json(fact.snapshot), _json(fact.changes)
@@ -61,7 +60,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
             fact.label[:255],
             fact.snapshot.get("email") or "",
             fact.version,
-            stored_as(fact.occurred_at),
+            moment(fact.occurred_at),
             snapshot,
             changes,
             _json(fact.context) if fact.context else "{}",
