@@ -143,8 +143,8 @@ def test_filters(crm, page, webhook):
     Delivery.objects.filter(pk=success.pk).update(transmitted_at=timezone.now() - timedelta(days=40))
     day = (timezone.now() - timedelta(days=40)).date()
     assert shown(page(f"sent_from_0={day}&sent_to_0={day + timedelta(days=1)}")) == []
-    Delivery.objects.filter(pk=success.pk).update(created_at=timezone.now() - timedelta(days=41))
-    Delivery.objects.exclude(pk=success.pk).update(created_at=timezone.now())
+    Delivery.objects.filter(pk__lte=success.pk).update(created_at=timezone.now() - timedelta(days=41))
+    Delivery.objects.filter(pk__gt=success.pk).update(created_at=timezone.now())
     assert shown(page(f"sent_from_0={day}&sent_from_1=00:00&sent_to_0={day}&sent_to_1=23:59&status=success")) == [
         success.pk
     ]

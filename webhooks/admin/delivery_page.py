@@ -104,9 +104,7 @@ def _elsewhere(delivery: Delivery) -> list[Delivery]:
 
 def _same(delivery: Delivery) -> list[Delivery]:
     """The other deliveries of the same bytes: what it replays, and its replays."""
-    return list(
-        Delivery.objects.filter(message_id=delivery.message_id).exclude(pk=delivery.pk).order_by("-pk")[:MOST_RELATIVES]
-    )
+    return list(Delivery.of_message(delivery.message_id).exclude(pk=delivery.pk).order_by("-pk")[:MOST_RELATIVES])
 
 
 def _note(request: HttpRequest, delivery: Delivery) -> None:

@@ -214,9 +214,8 @@ def _delivery(webhook: Webhook, received: InboxRequest) -> Delivery | None:
     if not received.message_id:
         return None
     return (
-        Delivery.objects.filter(
-            message_id=received.message_id, account_id=webhook.account_id, created_at__lte=received.received_at
-        )
+        Delivery.of_message(received.message_id)
+        .filter(account_id=webhook.account_id, created_at__lte=received.received_at)
         .order_by("-pk")
         .first()
     )

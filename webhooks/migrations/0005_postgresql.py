@@ -62,6 +62,18 @@ class Migration(migrations.Migration):
             ),
         ),
         AlterOnPostgreSQL(
+            "delivery",
+            "webhook",
+            models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="deliveries",
+                to="webhooks.webhook",
+            ),
+        ),
+        AlterOnPostgreSQL(
             "body",
             "delivery",
             models.OneToOneField(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 from leads.models import Account
@@ -37,8 +41,8 @@ class Lane(models.IntegerChoices):
 
 
 class Delivery(models.Model):
-    # These two are not asked for again at COMMIT, row by row: they are read from a row that has them, in one statement
-    # with the INSERT, and neither goes while that row is there.
+    # These three are not asked for again at COMMIT, row by row: they are read from rows that have them, in one statement
+    # with the INSERT. Event and account stay for good; a webhook is locked there, and by whoever deletes it.
     event = models.ForeignKey(
         Event, on_delete=models.PROTECT, related_name="deliveries", null=True, db_constraint=False
     )
@@ -46,7 +50,7 @@ class Delivery(models.Model):
         Account, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     webhook = models.ForeignKey(
-        Webhook, on_delete=models.SET_NULL, related_name="deliveries", null=True, db_index=False
+        Webhook, on_delete=models.SET_NULL, related_name="deliveries", null=True, db_index=False, db_constraint=False
     )
     webhook_name = models.CharField(max_length=100)
     dialect = models.CharField(max_length=20, choices=dialects.choices)
@@ -82,8 +86,8 @@ class Delivery(models.Model):
         permissions = [("replay_delivery", "Can replay delivery"), ("cancel_delivery", "Can cancel delivery")]
         indexes = [
             models.Index(fields=["account", "-id"], name="delivery_account"),
-            models.Index(fields=["message_id"], name="delivery_message"),
-            models.Index(fields=["-created_at"], name="delivery_created"),
+            # All others are found by their event, see `of_message`.
+            models.Index(fields=["message_id"], name="delivery_test_message", condition=Q(event__isnull=True)),
             # Partial, so that claims cost the same however long the history is, and saves do not pay for it.
             models.Index(fields=["webhook", "lane", "due_at", "id"], name="delivery_due", condition=Q(status="queued")),
             models.Index(
@@ -115,6 +119,19 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sent_as} to {self.webhook_name}"
+
+    @classmethod
+    def of_message(cls, message_id: str) -> models.QuerySet[Delivery]:
+        """The deliveries under a webhook-id, replays included. It has the event's uid in it, or is that of a test."""
+        uid = (message_id.split("_") + [""])[1]
+        event_id = Event.objects.filter(uid=uid).values_list("pk", flat=True).first()
+        return cls.objects.filter(Q(event=event_id) if event_id else Q(event__isnull=True), message_id=message_id)
+
+
+@receiver(pre_delete, sender=Webhook)
+def lock_deleted(sender: type[Webhook], instance: Webhook, using: str, **kwargs: Any) -> None:
+    """Wait for the transactions that add deliveries of a webhook, and let no more begin, before these forget it."""
+    Webhook.objects.using(using).select_for_update().filter(pk=instance.pk).first()
 
 
 class Body(models.Model):

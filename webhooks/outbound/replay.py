@@ -239,7 +239,8 @@ def _add(roots: Sequence[int], lane: Lane) -> int:
         JOIN {_TABLE} root ON root.id = chosen.root_id
         JOIN {Webhook._meta.db_table} webhook ON webhook.id = root.webhook_id
         WHERE webhook.state <> '{State.DISABLED}' AND NOT EXISTS (
-            SELECT 1 FROM {_TABLE} other WHERE other.message_id = root.message_id AND other.status IN ({_OPEN})
+            SELECT 1 FROM {_TABLE} other
+            WHERE other.event_id = root.event_id AND other.message_id = root.message_id AND other.status IN ({_OPEN})
         )
         ORDER BY root.id {sql.lock_keep("webhook")}
         RETURNING id

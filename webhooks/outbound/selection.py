@@ -19,6 +19,7 @@ from django.db.models.lookups import Exact
 
 from leads.models import Lead
 from leads.scope import Scope
+from webhooks import sql
 from webhooks.models import FINISHED, WAITING, Delivery, Event, Status
 
 # The partial indexes of Delivery by the statuses that they hold. Where Success is meant and no webhook, the account's
@@ -102,7 +103,7 @@ class Selection:
         if self.ids is not None:
             return [self._few(pk__in=self.ids)]
         if _MESSAGE_ID.fullmatch(words):
-            return [self._few(found=True, message_id=words)]
+            return [self._few(found=True, pk__in=Delivery.of_message(words).order_by().values("pk"))]
         if self.lead_id is not None:
             return [self._few(event__in=_events_of([self.lead_id]))]
         parts = [Part(rows, asked & self._asked()) for rows, asked in self._by_status()]
@@ -127,8 +128,7 @@ class Selection:
             within &= Q(pk__gt=self.replays_after)
         if self.sent_to is not None:
             # Nothing is sent before it is made.
-            made = Delivery.objects.filter(created_at__lte=self.sent_to + _SKEW).order_by("-created_at")
-            within &= Q(pk__lte=made.values_list("pk", flat=True).first() or 0)
+            within &= Q(pk__lte=_made_until(self.sent_to + _SKEW))
         return within
 
     # Which index to follow.
@@ -197,6 +197,28 @@ class Selection:
         if self.account_id is not None:
             leads = leads.filter(account_id=self.account_id)
         return list(leads.order_by("-pk").values_list("pk", flat=True)[:_LEADS])
+
+
+def _made_until(moment: datetime) -> int:
+    """The id of the newest delivery that was made by then, 0 where there is none.
+
+    Ids grow as time does: it is found bit by bit, as an index of times would be paid for at every save.
+    """
+    table = Delivery._meta.db_table
+    next_one = f"SELECT created_at FROM {table} WHERE id >= found + step ORDER BY id LIMIT 1"
+    rows = sql.run(
+        f"""
+        WITH RECURSIVE search (found, step) AS (
+            SELECT CAST(0 AS bigint), CAST({2**62} AS bigint)
+            UNION ALL
+            SELECT CASE WHEN ({next_one}) <= {sql.as_instant("%s")} THEN found + step ELSE found END, step / 2
+            FROM search WHERE step > 0
+        )
+        SELECT found FROM search WHERE step = 0
+        """,
+        sql.instant(moment),
+    )
+    return int(rows[0][0])
 
 
 def _in_offices(office_ids: frozenset[int]) -> Q:
