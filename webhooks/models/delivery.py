@@ -41,8 +41,8 @@ class Lane(models.IntegerChoices):
 
 
 class Delivery(models.Model):
-    # These three are not asked for again at COMMIT, row by row: they are read from rows that have them, in one statement
-    # with the INSERT. Event and account stay for good; a webhook is locked there, and by whoever deletes it.
+    # These three are not asked for again at COMMIT, row by row: they are read from rows that have them, in one
+    # statement with the INSERT. Event and account stay for good; a webhook is locked there, and by whoever deletes it.
     event = models.ForeignKey(
         Event, on_delete=models.PROTECT, related_name="deliveries", null=True, db_constraint=False
     )
@@ -123,7 +123,7 @@ class Delivery(models.Model):
     @classmethod
     def of_message(cls, message_id: str) -> models.QuerySet[Delivery]:
         """The deliveries under a webhook-id, replays included. It has the event's uid in it, or is that of a test."""
-        uid = (message_id.split("_") + [""])[1]
+        uid = message_id.removeprefix("msg_").partition("_")[0]
         event_id = Event.objects.filter(uid=uid).values_list("pk", flat=True).first()
         return cls.objects.filter(Q(event=event_id) if event_id else Q(event__isnull=True), message_id=message_id)
 

@@ -60,6 +60,7 @@ def send_test(webhook: Webhook) -> Delivery:
 def _claimed(webhook: Webhook, message_id: str, body: bytes) -> Delivery:
     """The row and its bytes, as if a worker had claimed it: nobody else sends it."""
     with transaction.atomic():
+        Webhook.objects.select_for_update(no_key=True).get(pk=webhook.pk)  # nobody deletes it meanwhile
         delivery = Delivery.objects.create(
             account_id=webhook.account_id,
             webhook=webhook,
