@@ -6,7 +6,6 @@ them is not asked here.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -125,7 +124,7 @@ def sent(body: dict[str, Any], key: str) -> Any:
 def kept(world: Engine, pk: int, key: str, value: Any) -> None:
     """What the API reads, and the snapshot of the newest event holds, is this value."""
     assert world.read(pk)[named(key)] == value
-    told = json.loads(Event.objects.latest("id").snapshot)[named(key)]
+    told = Event.objects.latest("id").frozen.data[named(key)]
     assert ([each["name"] for each in told] if key in ("lists", "campaigns") else told) == value
 
 

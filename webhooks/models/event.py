@@ -8,8 +8,21 @@ from django.db import models
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from leads.fields import BY_KEY
 from leads.models import Account
 from webhooks.wire import event as wire
+
+_UNSET = dict.fromkeys(BY_KEY)
+
+
+def worth_storing(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be stored of a snapshot: most fields of most leads are unset."""
+    return {key: value for key, value in snapshot.items() if value is not None}
+
+
+def whole(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A snapshot as it was before it was stored, in its order; what earlier releases stored is whole already."""
+    return {**_UNSET, **stored}
 
 
 class Event(models.Model):
@@ -26,7 +39,7 @@ class Event(models.Model):
     email = models.CharField(max_length=254, blank=True)
     version = models.PositiveIntegerField()
     occurred_at = models.DateTimeField(default=timezone.now)
-    # JSON text, frozen: read by compose, never by a query.
+    # JSON text, frozen: read by compose, never by a query. The snapshot without what is None, see `whole`.
     snapshot = models.TextField()
     changes = models.TextField(default="{}")
     context = models.TextField(default="{}")
@@ -44,7 +57,7 @@ class Event(models.Model):
     @cached_property
     def frozen(self) -> wire.Event:
         """What the dialects read."""
-        return self.as_wire(json.loads(self.snapshot), json.loads(self.changes), json.loads(self.context))
+        return self.as_wire(whole(json.loads(self.snapshot)), json.loads(self.changes), json.loads(self.context))
 
     def as_wire(
         self, snapshot: Mapping[str, Any], changes: Mapping[str, Any], context: Mapping[str, Any]

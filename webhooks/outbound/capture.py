@@ -11,6 +11,7 @@ from typing import Any
 from leads import statement
 from leads.signals import Fact
 from webhooks.models import Event
+from webhooks.models.event import worth_storing
 from webhooks.outbound.parcel import Captured
 from webhooks.wire import event as wire
 from webhooks.wire.identifier import ulid
@@ -50,7 +51,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
     moment = statement.moments()
     for uid, fact in zip(uids, facts, strict=True):
         if told is None or fact.snapshot is not told.snapshot:  # the facts of one record share it, and its changes
-            told, snapshot, changes = fact, _json(fact.snapshot), _json(fact.changes)
+            told, snapshot, changes = fact, _json(worth_storing(fact.snapshot)), _json(fact.changes)
         yield (
             uid,
             fact.account_id,

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from webhooks import conf, sql
 from webhooks.models import Body, Event, State, Status, Webhook
+from webhooks.models.event import whole
 from webhooks.outbound import header
 from webhooks.outbound.parcel import Claimed, Parcel, Refused
 from webhooks.wire import signature
@@ -177,7 +178,7 @@ def _frozen(
         record=record,
         record_id=record_id,
         version=version,
-        data=_decode(snapshot),
+        data=whole(_decode(snapshot)),
         changes=_decode(changes),
         actor=dict(zip(("kind", "id", "name"), actor, strict=True)),
         hops=hops,
