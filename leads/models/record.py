@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -442,7 +442,7 @@ def _columns(model: type[Record]) -> Sequence[tuple[str, str, bool]]:
 
 
 @lru_cache(maxsize=32)
-def _attributes(model: type[Record]) -> tuple[Collection[str], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+def _attributes(model: type[Record]) -> tuple[KeysView[str], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
     """The attributes of these columns, and what takes all of them from an instance's own."""
     names = dict.fromkeys(attname for _, attname, _ in _columns(model)).keys()
     return names, itemgetter(*names)

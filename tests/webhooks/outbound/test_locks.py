@@ -89,6 +89,13 @@ def test_a_round_that_learned_and_a_person_who_resumes(webhook, farewell):
     assert webhook.state == State.ENABLED
 
 
+@pytest.mark.parametrize("away", [Webhook.delete, lambda webhook: Webhook.objects.filter(pk=webhook.pk).delete()])
+def test_a_webhook_that_goes_while_it_is_told_of_a_lead(webhook, away):
+    race(factories.lead, lambda: away(webhook))
+    delivery = Delivery.objects.get()
+    assert (delivery.webhook_id, delivery.webhook_name) == (None, webhook.name)
+
+
 def test_a_long_save_holds_no_round_up(webhook):
     factories.lead(email="first@example.com")
     delivery = Delivery.objects.get()

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from leads.changes import unit
+from leads.models import Lead
 from tests import factories
 from webhooks.models import Delivery, Event, State, Status
 
@@ -30,6 +31,14 @@ def test_a_saved_lead_has_its_event_and_deliveries():
     delivery = Delivery.objects.get()
     assert (delivery.event, delivery.webhook, delivery.status) == (event, webhook, Status.QUEUED)
     assert delivery.message_id == f"msg_{event.uid}_{webhook.pk}"
+
+
+def test_what_is_unset_is_told_though_it_is_not_stored():
+    lead = factories.lead()
+    event = Event.objects.get()
+    told = Lead.snapshot(Lead.rows("default", [lead.pk])[lead.pk], {})
+    assert list(event.frozen.data.items()) == list(told.items())
+    assert told["company_name"] is None and "company_name" not in json.loads(event.snapshot)
 
 
 def test_an_event_is_stored_though_nobody_listens():
