@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def told() -> dict:
-    return json.loads(Event.objects.latest("id").snapshot)
+    return Event.objects.latest("id").frozen.data
 
 
 def events() -> list[str]:

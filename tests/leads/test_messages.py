@@ -24,7 +24,7 @@ def message(lead: Lead, type: str = "outbound", **values) -> Message:
 
 
 def snapshot() -> dict:
-    return json.loads(Event.objects.latest("id").snapshot)
+    return Event.objects.latest("id").frozen.data
 
 
 def test_an_outbound_message_counts():
