@@ -184,7 +184,7 @@ class Record(models.Model):
             derived = self.derived(stored, columns, work, settling=False)
         derived |= self.stamps(before, columns, True, work)
         for column, value in derived.items():
-            if column not in columns or columns[column] is not value:
+            if column not in known or known[column] is not value:
                 setattr(self, column, value)
         return set(derived)
 
