@@ -576,3 +576,23 @@ class TestFault:
         assert keeper.fault(board, late, self.LONGEST, fruitless=2 * keeper.FRUITLESS) is None
         board.settled = late - 5
         assert keeper.fault(board, late, self.LONGEST) is None, "busy with more than it can send"
+
+    def test_nobody_is_judged_by_the_time_in_which_all_were_stopped(self) -> None:
+        """As when a virtual machine is: what was sent before is still to be written down."""
+
+        class Child:
+            alive = True
+            killed = 0
+
+            def kill(self) -> None:
+                self.killed += 1
+
+        judge, child = keeper.Keeper(), Child()
+        judge._pool = child  # type: ignore[assignment]
+        judge._board.guarded = time.monotonic() - keeper.SILENT - 1
+        judge._latest_round -= keeper.SILENT
+        judge._watch()
+        assert not child.killed
+        judge._judges_from -= keeper.AFTER_STOP
+        judge._watch()
+        assert child.killed, "but who is silent afterwards as well is no better than before"

@@ -12,17 +12,19 @@ from leads.fields import BY_KEY
 from leads.models import Account
 from webhooks.wire import event as wire
 
-_UNSET = dict.fromkeys(BY_KEY)
+_UNSET_OF = {"lead": dict.fromkeys(BY_KEY)}
 
 
-def worth_storing(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be stored of a snapshot: most fields of most leads are unset."""
+def worth_storing(record: str, snapshot: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What has to be stored of a snapshot of this kind of record: most fields of most leads are unset."""
+    if record not in _UNSET_OF:
+        return snapshot
     return {key: value for key, value in snapshot.items() if value is not None}
 
 
-def whole(stored: Mapping[str, Any]) -> dict[str, Any]:
+def whole(record: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:
     """A snapshot as it was before it was stored, in its order; what earlier releases stored is whole already."""
-    return {**_UNSET, **stored}
+    return {**_UNSET_OF[record], **stored} if record in _UNSET_OF else stored
 
 
 class Event(models.Model):
@@ -57,7 +59,9 @@ class Event(models.Model):
     @cached_property
     def frozen(self) -> wire.Event:
         """What the dialects read."""
-        return self.as_wire(whole(json.loads(self.snapshot)), json.loads(self.changes), json.loads(self.context))
+        return self.as_wire(
+            whole(self.record, json.loads(self.snapshot)), json.loads(self.changes), json.loads(self.context)
+        )
 
     def as_wire(
         self, snapshot: Mapping[str, Any], changes: Mapping[str, Any], context: Mapping[str, Any]

@@ -51,7 +51,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
     moment = statement.moments()
     for uid, fact in zip(uids, facts, strict=True):
         if told is None or fact.snapshot is not told.snapshot:  # the facts of one record share it, and its changes
-            told, snapshot, changes = fact, _json(worth_storing(fact.snapshot)), _json(fact.changes)
+            told, snapshot, changes = fact, _json(worth_storing(fact.record, fact.snapshot)), _json(fact.changes)
         yield (
             uid,
             fact.account_id,

@@ -178,7 +178,7 @@ def _frozen(
         record=record,
         record_id=record_id,
         version=version,
-        data=whole(_decode(snapshot)),
+        data=whole(record, _decode(snapshot)),
         changes=_decode(changes),
         actor=dict(zip(("kind", "id", "name"), actor, strict=True)),
         hops=hops,

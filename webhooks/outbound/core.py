@@ -13,6 +13,10 @@ from collections.abc import Collection
 from contextlib import suppress
 
 
+# The sockets' names.
+MARK = "\0leadcrm core {}"
+
+
 class Core:
     """One that none of our processes on this machine has: which are taken is told by Linux's sockets without files,
     which end with whoever made them. Elsewhere, and where none is left, everything stays as it is."""
@@ -32,7 +36,7 @@ class Core:
         for core in sorted(allowed, key=lambda core: (core != here, core)):
             mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                mark.bind(f"\0leadcrm core {core}")
+                mark.bind(MARK.format(core))
             except OSError:
                 mark.close()
                 continue

@@ -46,6 +46,10 @@ HEALTHY_AGE = 30.0
 LONGEST_PAUSE = 15.0
 
 ROUND = 0.5
+# A round that comes so late: the machine was stopped, and with it all who are to be judged. They may have results of
+# before, and get so long to tell them.
+STOPPED = 5.0
+AFTER_STOP = 30.0
 
 
 def fault(board: Board, now: float, longest_task: float, fruitless: float = FRUITLESS) -> str | None:
@@ -76,6 +80,8 @@ class Keeper:
         self._pool = _Child("pool", self._start_pool)
         self._clock = _Child("clock", lambda: self._start(clock.run, self._longest_task))
         self._fruitless = FRUITLESS
+        self._latest_round = time.monotonic()
+        self._judges_from = 0.0
         self._signals: list[signal.Signals] = []
 
     def run(self) -> None:
@@ -122,6 +128,11 @@ class Keeper:
 
     def _watch(self) -> None:
         now = time.monotonic()
+        if now - self._latest_round > STOPPED:
+            self._judges_from = now + AFTER_STOP
+        self._latest_round = now
+        if now < self._judges_from:
+            return
         if self._clock.alive and now - max(self._board.ticked, self._clock.born) > SILENT:
             log.error("the clock stands still: it is started again")
             self._clock.kill()

@@ -179,7 +179,7 @@ def test_a_probe_that_did_not_come_about_is_made_up_for_at_once(receiver, webhoo
     if cut:
         run(stop=lambda: began if receiver.received else None)
     else:
-        conductor = deliver.Conductor(lambda: None, 10.0, 0.0)
+        conductor = deliver.Conductor(lambda: None, 10.0, 0.0, 0.0, None)
         conductor.senders._doubtful = 1000
         for _ in range(3):
             conductor.round()
