@@ -12,7 +12,6 @@ import threading
 from collections.abc import Collection
 from contextlib import suppress
 
-
 # The sockets' names.
 MARK = "\0leadcrm core {}"
 
