@@ -59,8 +59,8 @@ def id_per_attempt() -> None:
 
     honest = compose._Letterhead.request
     tries = itertools.count()
-    compose._Letterhead.request = lambda self, body, message_id, *rest: honest(
-        self, body, f"{message_id}_{next(tries)}", *rest
+    compose._Letterhead.request = lambda self, body, heard_as, message_id, *rest: honest(
+        self, body, heard_as, f"{message_id}_{next(tries)}", *rest
     )
 
 

@@ -183,12 +183,17 @@ class Trial:
     # Kills
 
     def tree(self, index: int = 0) -> Tree:
-        """As it is now, all of its processes being there."""
+        """As it is now, all of its processes being there; started again where it was killed."""
+        wait_until(lambda: self._lives(index), 10, "the worker is started again")
         process = self._clusters[index]
         assert process is not None
         tree = self._trees.setdefault(process.pid, Tree(process.pid, self.workers))
         tree.settle()
         return tree
+
+    def _lives(self, index: int) -> bool:
+        process = self._clusters[index]
+        return process is not None and process.poll() is None
 
     def kill(self, kind: str) -> None:
         """kind: one of KINDS, or `idle workers`. It is dead when this returns."""
