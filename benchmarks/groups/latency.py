@@ -2,7 +2,8 @@
 
 The real `manage.py worker`; savers and receiver are processes of their own. idle.embedded: SQLite and django-q2's ORM
 broker; idle.redis: PostgreSQL and Redis. Pauses are random, so that saves meet every phase of the broker's poll, and
-long enough for the last save's task to have ended. 200.postgresql: 200 saves a second, with the ORM broker.
+long enough for the last save's task to look no more: it waits to be woken, for ten seconds in all. 200.postgresql: 200
+saves a second, with the ORM broker.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SUSTAINED = "latency.200.postgresql.p95"
 PACE = "latency.200.postgresql.rate"
 IDLE = ("redis", "embedded")
 FIGURES = (*(f"latency.idle.{kind}.{at}" for kind in IDLE for at in ("p50", "p99")), SUSTAINED, PACE)
-# A deliver task waits 0.4 s for what comes meanwhile: within that, the worker would not be idle.
+# A deliver task looks again and again for 0.4 s: within that, the worker would not be idle.
 PAUSE = (0.6, 1.2)
 WARM_UP = 3
 PER_SECOND = 200

@@ -31,7 +31,10 @@ class Core:
         allowed = os.sched_getaffinity(0)
         if len(allowed) == 1:
             return
-        here = _here()
+        try:
+            here = _here()
+        except OSError:  # without /proc
+            return
         for core in sorted(allowed, key=lambda core: (core != here, core)):
             mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:

@@ -283,6 +283,7 @@ class Conductor:
         self.unsettled, self.composed, self.refused = [], [], []
         self.settled += len(results)
         self.fine = self.fine - learned.stopped | learned.fine
+        # What is submitted now was claimed in an earlier round, unless it was composed at once.
         if at_once:
             self.lease_ends = leased + conf.lease()
         self.senders.submit((one for one in parcels if one.claimed.webhook_id not in learned.stopped), self.lease_ends)

@@ -1,7 +1,7 @@
 """The one door through which HTTP leaves the program: guarded, without redirects or proxies, and always in time.
 
-requests' adapter owns the pools, which makes this fast to keep; its send drives http.client on the guarded connection,
-which makes it fast to run: Session.post costs five times the CPU.
+requests' adapter owns the pools, which makes this fast to keep; its own send is passed by, which makes it fast to run:
+the request is written to the guarded connection, and http.client's parser reads the answer (answer.py).
 """
 
 from __future__ import annotations
