@@ -71,14 +71,25 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
         "CRM",
         (
             Item("Leads", "contacts", "leads_lead_changelist", "leads.view_lead"),
+            Item("Companies", "apartment", "leads_company_changelist", "leads.view_company"),
+            Item("Opportunities", "paid", "leads_opportunity_changelist", "leads.view_opportunity"),
+            Item("Activities", "call", "leads_activity_changelist", "leads.view_activity"),
+            Item("Tasks", "task_alt", "leads_task_changelist", "leads.view_task"),
+            Item("Forms", "dynamic_form", "leads_form_changelist", "leads.view_form"),
+            Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
+        ),
+    ),
+    (
+        "Sales setup",
+        (
             Item("Pipelines", "view_kanban", "leads_pipeline_changelist", "leads.view_pipeline"),
+            Item("Products", "inventory_2", "leads_product_changelist", "leads.view_product"),
+            Item("Opportunity types", "category", "leads_opportunitytype_changelist", "leads.view_opportunitytype"),
+            Item("Activity types", "event_note", "leads_activitytype_changelist", "leads.view_activitytype"),
             Item("Tags", "sell", "leads_tag_changelist", "leads.view_tag"),
             Item("Lists", "list_alt", "leads_leadlist_changelist", "leads.view_leadlist"),
             Item("Campaigns", "campaign", "leads_campaign_changelist", "leads.view_campaign"),
             Item("Custom fields", "text_fields", "leads_customfield_changelist", "leads.view_customfield"),
-            Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
-            Item("Forms", "dynamic_form", "leads_form_changelist", "leads.view_form"),
-            Item("Accounts", "domain", "leads_account_changelist", "superuser"),
         ),
     ),
     (
@@ -98,6 +109,12 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
                 "webhooks.view_delivery",
                 badge=recent_failures,
             ),
+            Item(
+                "Rules and automations",
+                "bolt",
+                "webhooks_automation_changelist",
+                "webhooks.view_automation",
+            ),
             Item("Test inbox", "inbox", "webhooks_inbox", "webhooks.view_inboxrequest", setting="WEBHOOK_INBOX"),
         ),
     ),
@@ -106,7 +123,9 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
         "Settings",
         (
             Item("People", "group", "leads_user_changelist", "leads.view_user"),
+            Item("Leaves", "event_busy", "leads_leave_changelist", "leads.view_leave"),
             Item("Roles", "shield_person", "leads_role_changelist", "superuser"),
+            Item("Accounts", "domain", "leads_account_changelist", "superuser"),
         ),
     ),
 )

@@ -49,6 +49,12 @@ def acting(actor: Actor | Callable[[], Actor]) -> Iterator[None]:
         _actor.reset(token)
 
 
+def acting_user() -> int | None:
+    """The id of the person who acts, where it is one."""
+    actor = _actor.get()()
+    return actor.id if actor.kind == "user" else None
+
+
 @contextmanager
 def unit(using: str = DEFAULT_DB_ALIAS, savepoint: bool = True) -> Iterator[Unit]:
     """Open a unit of work, or join the open one. Either all of it is stored, facts included, or nothing."""
@@ -168,6 +174,7 @@ class Unit:
             change
             for pk in befores
             if (change := _change(model, befores[pk], afters.get(pk), differences.get(pk, {}))) is not None
+            and change.row["account_id"] is not None  # a person without an account
         ]
         kept = {change.after["id"]: change.after for change in changed if change.after is not None}
         parts = {**self._parts.get(model, {}), **model.parts(self.using, kept)}

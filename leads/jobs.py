@@ -2,7 +2,7 @@
 
 A job is asked for with its name and ids, nothing else: a queued job may be lost, or run three times, and it must not
 matter. So each job has rows of its own that say what is left to do, and `waiting` reads them: whatever it names is
-asked for again by the sweep.
+asked for again by the sweep, and by the worker's clock every second where the job is due by the second.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ class UnknownJob(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` and `waiting` are dotted paths: of run(*ids), and of waiting(), which names the ids still owed."""
+    """`run` and `waiting` are dotted paths: of run(*ids), and of waiting(), which names the ids still owed.
+
+    by_the_second: `waiting` is asked every second, by an idle worker too, and has to be cheap.
+    """
 
     name: str
     run: str
     waiting: str
+    by_the_second: bool = False
 
 
 _jobs: dict[str, Job] = {}
 _runners: list[Runner] = []
 
 
-def declare(name: str, *, run: str, waiting: str) -> Job:
+def declare(name: str, *, run: str, waiting: str, by_the_second: bool = False) -> Job:
     """Make a job known, at start-up, in every process."""
-    job = _jobs[name] = Job(name, run, waiting)
+    job = _jobs[name] = Job(name, run, waiting, by_the_second)
     return job
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leads import fields, validation
 from leads.changes import Row
+from leads.names import full_name
 
 if TYPE_CHECKING:
     from leads.setup import StageRow
@@ -87,13 +88,9 @@ def _stage(row: Row) -> StageRow | None:
     return stage
 
 
-def _owner_name(row: Row) -> str | None:
-    return f"{row['owner_first_name'] or ''} {row['owner_last_name'] or ''}".strip() or row["owner_username"]
-
-
 _LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
     "owner": lambda row: row["owner_email"] or None,
-    "owner_name": _owner_name,
+    "owner_name": lambda row: full_name(row["owner_username"], row["owner_first_name"], row["owner_last_name"]),
     "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
     "stage_name": lambda row: getattr(_stage(row), "name", None),
     "stage_outcome": lambda row: getattr(_stage(row), "outcome", None),

@@ -16,20 +16,21 @@ AUDITOR = "Auditor"
 _ALL = ("view", "add", "change", "delete")
 
 # What an account sets up for its leads.
-_SET_UP = ("pipeline", "tag", "leadlist", "campaign")
+_SET_UP = ("pipeline", "tag", "leadlist", "campaign", "activitytype", "opportunitytype", "product")
+# What is written down about leads, and about the companies that they belong to.
+_WORK = ("message", "company", "activity", "companyactivity", "opportunity", "task")
 
 LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     STAFF: {
-        "lead": ("view", "add", "change"),
-        "message": ("view", "add", "change"),
+        **dict.fromkeys(("lead", *_WORK), ("view", "add", "change")),
+        "leave": ("view",),
         "office": ("view",),
         "form": ("view",),
         # Tags come into being by being put on a lead.
         **dict.fromkeys(_SET_UP, ("view",)),
     },
     MANAGER: {
-        "lead": _ALL,
-        "message": _ALL,
+        **dict.fromkeys(("lead", *_WORK, "leave"), _ALL),
         **dict.fromkeys((*_SET_UP, "customfield"), _ALL),
         "office": _ALL,
         "form": _ALL,
@@ -39,9 +40,7 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "apikey": _ALL,
     },
     AUDITOR: {
-        "lead": ("view",),
-        "message": ("view",),
-        **dict.fromkeys((*_SET_UP, "customfield"), ("view",)),
+        **dict.fromkeys(("lead", *_WORK, "leave", *_SET_UP, "customfield"), ("view",)),
         "office": ("view",),
         "form": ("view",),
         "account": ("view",),

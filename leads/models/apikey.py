@@ -22,26 +22,37 @@ LAST_USED_STEP = timedelta(minutes=1)
 class Scope(models.TextChoices):
     LEADS_READ = "leads:read", "Read leads"
     LEADS_WRITE = "leads:write", "Create, change and delete leads"
+    CRM_READ = "crm:read", "Read companies, activities, opportunities, products and tasks"
+    CRM_WRITE = "crm:write", "Create, change and delete companies, activities, opportunities, products and tasks"
     OFFICES_READ = "offices:read", "Read offices"
     OFFICES_WRITE = "offices:write", "Create, change and delete offices"
-    SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns, custom fields and forms"
-    SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, custom fields and forms"
-    USERS_READ = "users:read", "Read the people that leads can be given to"
+    SETUP_READ = "setup:read", "Read pipelines, tags, lists, campaigns, types, custom fields and forms"
+    SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, types, custom fields and forms"
+    USERS_READ = "users:read", "Read the people that leads can be given to, and their leaves"
+    USERS_WRITE = "users:write", "Change people's names and availability, and their leaves"
     WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks"
 
 
-_SETUP = ("pipeline", "tag", "leadlist", "campaign", "customfield", "form")
+_SETUP = ("pipeline", "tag", "leadlist", "campaign", "activitytype", "opportunitytype", "customfield", "form")
+_CRM = ("company", "companyactivity", "activity", "opportunity", "product", "task")
+
+
+def _changing(*models: str) -> tuple[str, ...]:
+    return tuple(f"leads.{verb}_{model}" for model in models for verb in ("add", "change", "delete"))
 
 
 # What the maker must be allowed, and stay allowed, for a key to carry the scope.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.LEADS_READ: ("leads.view_lead",),
-    Scope.LEADS_WRITE: ("leads.add_lead", "leads.change_lead", "leads.delete_lead"),
+    Scope.LEADS_WRITE: _changing("lead"),
+    Scope.CRM_READ: tuple(f"leads.view_{model}" for model in _CRM),
+    Scope.CRM_WRITE: _changing(*_CRM),
     Scope.OFFICES_READ: ("leads.view_office",),
-    Scope.OFFICES_WRITE: ("leads.add_office", "leads.change_office", "leads.delete_office"),
+    Scope.OFFICES_WRITE: _changing("office"),
     Scope.SETUP_READ: tuple(f"leads.view_{model}" for model in _SETUP),
-    Scope.SETUP_WRITE: tuple(f"leads.{verb}_{model}" for model in _SETUP for verb in ("add", "change", "delete")),
-    Scope.USERS_READ: ("leads.view_user",),
+    Scope.SETUP_WRITE: _changing(*_SETUP),
+    Scope.USERS_READ: ("leads.view_user", "leads.view_leave"),
+    Scope.USERS_WRITE: ("leads.change_user", *_changing("leave")),
     Scope.WEBHOOKS_ADMIN: tuple(f"webhooks.{verb}_webhook" for verb in ("view", "add", "change", "delete")),
 }
 

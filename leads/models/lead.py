@@ -41,6 +41,11 @@ class Lead(Record):
     office = models.ForeignKey(Office, on_delete=models.PROTECT, related_name="leads", null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="children", null=True, blank=True)
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="leads", null=True, blank=True)
+    company = models.ForeignKey("leads.Company", on_delete=models.SET_NULL, related_name="leads", null=True, blank=True)
+    # The lead that this one became a part of (leads/merge.py): it is kept, and nobody sees it.
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, related_name="merged", null=True, blank=True, editable=False
+    )
     type = _text("type")
     source = _text("source")
     status = _text("status", null=False, blank=False, default="UNREAD")

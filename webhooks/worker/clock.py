@@ -1,4 +1,5 @@
-"""Once a second: is anything due? Then a deliver task is wanted. So leave retries, and whatever no nudge told of."""
+"""Once a second: is anything due? Then a task is wanted. So leave retries, and whatever no nudge told of, and so run
+jobs that are due by the second."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import logging
 import time
 
 from django.db import connections
+from django.utils.module_loading import import_string
 
+from leads import jobs
 from webhooks import queue
 from webhooks.outbound import turns
 from webhooks.worker import kin
@@ -59,6 +62,9 @@ class Clock:
             board.overdue = waited or 0.0
             if waited is not None:
                 board.ask(now)
+            for job in jobs.declared():
+                for ids in import_string(job.waiting)() if job.by_the_second else ():
+                    queue.enqueue(job.name, *ids)
             if now >= self._next_beat and self._pool_works(now):
                 queue.beat(BEAT_MISSED)
                 self._next_beat = now + BEAT_EVERY

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from leads.changes import acting, unit
 from leads.models import Account, Form, Lead, Message, User
+from leads.models.kind import make_kinds
 from leads.signals import Actor
 from webhooks.dialects import DIALECTS
 from webhooks.inbox.address import address
@@ -54,6 +55,7 @@ class Command(BaseCommand):
             User.objects.update(password=make_password(settings.DEMO_PASSWORD))
             self._bring_up_to_date()
             for account in Account.objects.all():
+                make_kinds(account, "default")
                 self._add_webhook(account)
             self._add_form()
             self._save_leads()
