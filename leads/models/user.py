@@ -42,7 +42,7 @@ class User(Record, AbstractUser):
     time_zone = models.CharField(max_length=50, null=True, blank=True)
     availability = models.CharField(max_length=9, choices=Availability.choices, default=Availability.AVAILABLE)
 
-    objects = People()
+    objects = People()  # type: ignore[misc]
 
     class Meta(Record.Meta, AbstractUser.Meta):
         verbose_name = "person"

@@ -13,6 +13,7 @@ from tests.conformance import examples
 from tests.conformance.leadsquared_rows import EVENTS, KEYS, ROWS
 from tests.conformance.world import World
 from webhooks.dialects import DIALECTS, leadhub, leadsquared
+from webhooks.dialects.leadsquared import bodies
 from webhooks.outbound import deliver
 from webhooks.wire import document, verdict
 from webhooks.wire import filter as contents
@@ -107,7 +108,7 @@ def test_a_key_that_is_missing_is_noticed(name, key, world, monkeypatch):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_before_and_after_that_is_missing_is_noticed(key, world, monkeypatch):
-    monkeypatch.delitem(leadsquared.NAMES, key)
+    monkeypatch.delitem(bodies.NAMES, key)
     fails("LS-56", world)
 
 
@@ -126,7 +127,7 @@ def test_a_part_of_a_submission_that_is_missing_is_noticed(part, world, monkeypa
 
 @pytest.mark.parametrize("name", ["LS-50", "LS-54", "LS-55", "LS-56"])
 def test_a_before_that_is_the_after_is_noticed(name, world, monkeypatch):
-    monkeypatch.setattr(leadsquared, "_before", lambda event: {**event.data, "score": -1})
+    monkeypatch.setattr(bodies, "_former", lambda event: {**event.data, "score": -1})
     if name != "LS-50":
         fails(name, world)
     else:
@@ -135,7 +136,7 @@ def test_a_before_that_is_the_after_is_noticed(name, world, monkeypatch):
 
 
 def test_numbers_that_are_no_texts_are_noticed(world, monkeypatch):
-    monkeypatch.setattr(leadsquared, "_text", lambda value: value)
+    monkeypatch.setattr(bodies, "text", lambda value, moment=False: value)
     fails("LS-49", world)
 
 

@@ -1,4 +1,4 @@
-"""LeadSquared: the lead as a flat object of texts, before and after a change; the URL says who posted it and why.
+"""LeadSquared: records as flat objects of texts, before and after a change; the URL says who posted it and why.
 
 Source: LeadSquared's help article "Webhooks", read 2026-11-21, and what its API pages make public. Where they are
 silent or contradict each other, the readings in docs/leadsquared.md decide: LS-A1 to LS-A28, and LS-B for the bodies.
@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from webhooks.dialects.leadsquared import bodies
+from webhooks.dialects.leadsquared.codes import CODES, GROUPED, LABELS
 from webhooks.wire import document, verdict
 from webhooks.wire.dialect import Dialect, Setting
 from webhooks.wire.event import Event
@@ -19,54 +21,6 @@ from webhooks.wire.retry import RetryPolicy
 from webhooks.wire.signature import new_secret, standard_proof
 from webhooks.wire.summary import Summary, person
 from webhooks.wire.verdict import Verdict
-
-LABELS = {
-    "Landing_Page_submission": "Landing Page Submission",
-    "Lead_Post_Create": "Lead Creation",
-    "Lead_Delete": "Lead Delete",
-    "Lead_Field_Change": "Lead Field Value Change",
-    "Lead_Owner_Change": "Lead Ownership Change",
-    "Lead_Score_Change": "Lead Score Change",
-    "Lead_Post_Stage_Change": "Lead Stage Change",
-    "Lead_Post_Update": "Lead Update",
-}
-"""LeadSquared's code of an event and its name, as printed (LS-A17), in the order of its list."""
-
-CODES = {
-    "form.submitted": "Landing_Page_submission",
-    "lead.created": "Lead_Post_Create",
-    "lead.deleted": "Lead_Delete",
-    "lead.field_changed": "Lead_Field_Change",
-    "lead.assigned": "Lead_Owner_Change",
-    "lead.score_changed": "Lead_Score_Change",
-    "lead.stage_changed": "Lead_Post_Stage_Change",
-    "lead.updated": "Lead_Post_Update",
-}
-
-NAMES = {
-    "ProspectID": "id",
-    "ProspectAutoId": "id",
-    "FirstName": "first_name",
-    "LastName": "last_name",
-    "EmailAddress": "email",
-    "Phone": "phone",
-    "Mobile": "mobile_phone",
-    "Company": "company_name",
-    "JobTitle": "job_title",
-    "Source": "source",
-    "ProspectStage": "stage_name",
-    "Score": "score",
-    "OwnerId": "owner_id",
-    "OwnerIdEmailAddress": "owner",
-    "CreatedOn": "created_at",
-    "ModifiedOn": "modified_date",
-    "LastModifiedOn": "modified_date",
-    "LeadLastModifiedOn": "modified_date",
-}
-"""Its key and ours, of what both know of a lead (LS-B1). The account's own fields follow, as CUSTOM and their key."""
-
-CUSTOM = "mx_"
-MOMENTS = frozenset({"created_at", "modified_date"})
 
 JSON, FORM, TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain"
 
@@ -87,21 +41,45 @@ def hears(event: Event) -> str | None:
 
 
 def render(event: Event, heard_as: str, settings: Mapping[str, Any]) -> bytes:
-    """A new lead flat; a change as Before and After; a deletion as a Before that has no After (LS-B2).
+    """What came to be flat; a change as Before and After; a deletion as a Before that has no After (LS-B2).
 
-    Raises ValueError for what UTF-8 cannot say (a lone surrogate).
+    Activities are arrays, of one where it is alone. Raises ValueError for what UTF-8 cannot say (a lone surrogate).
     """
-    lead = _lead(event.data)
-    if heard_as == "Lead_Post_Create":
-        return _written(lead, settings)
-    if heard_as == "Landing_Page_submission":
+    if heard_as in GROUPED:
+        return render_many([event], settings)
+    now = bodies.record(event)
+    if event.type.endswith(".deleted"):
+        return _written({"Before": now, "After": None}, settings)
+    if heard_as in _FLAT:
+        return _written(now | _beside(event), settings)
+    return _written({"Before": bodies.before(event), "After": now}, settings)
+
+
+def render_many(events: Sequence[Event], settings: Mapping[str, Any]) -> bytes:
+    """Activities that are posted together, as a JSON array; as a form it is its field `data` (LS-A4)."""
+    array = document.write([bodies.element(event) for event in events])
+    return urlencode({"data": array}).encode() if settings.get("content_type", JSON) == FORM else array
+
+
+# What came to be, and what happened without a change.
+_FLAT = frozenset(
+    {"Landing_Page_submission", "Lead_Merge", "Task_Reminder"}.union(
+        code for type_, code in CODES.items() if type_.endswith(".created")
+    )
+)
+
+
+def _beside(event: Event) -> dict[str, Any]:
+    """What belongs to the event and not to the record."""
+    if event.type == "form.submitted":
         form = event.context["form"]
-        answers = {label: _text(answer) for label, answer in form["fields"].items()}
-        page = {"LandingPageId": _text(form["id"]), "LandingPageName": form["name"], "LandingPageFields": answers}
-        return _written(lead | page, settings)
-    if heard_as == "Lead_Delete":
-        return _written({"Before": lead, "After": None}, settings)
-    return _written({"Before": _lead(_before(event)), "After": lead}, settings)
+        answers = {label: bodies.text(answer) for label, answer in form["fields"].items()}
+        return {"LandingPageId": bodies.text(form["id"]), "LandingPageName": form["name"], "LandingPageFields": answers}
+    if event.type == "lead.merged":
+        merge = event.context["merge"]
+        parts = {"MasterId": event.record_id, "ChildId": merge["children"], "MergeAuditId": merge["id"]}
+        return {key: bodies.text(value) for key, value in parts.items()}
+    return {}
 
 
 def sign(body: bytes, secrets: Sequence[str], settings: Mapping[str, Any], https: bool) -> Headers:
@@ -146,49 +124,20 @@ def sample(settings: Mapping[str, Any]) -> bytes:
 
 
 def summary(body: bytes) -> Summary:
-    """Which change it was, the URL alone tells; a body of either kind is read."""
+    """Which change it was, the URL alone tells; a body of any kind is read."""
     received = _read(body)
+    if many := received.get(_ARRAY):
+        return Summary("", "1 activity" if len(many) == 1 else f"{len(many):,} activities")
     if "Before" in received:
         before, after = received["Before"], received.get("After")
-        return Summary("", _person(after)) if after else Summary("Lead_Delete", _person(before))
+        told = after or before
+        gone = not after and isinstance(before, Mapping) and "ProspectID" in before
+        return Summary("Lead_Delete" if gone else "", _subject(told))
     if "ProspectID" not in received:
-        return Summary("", "")
-    event = "Landing_Page_submission" if "LandingPageId" in received else "Lead_Post_Create"
-    return Summary(event, _person(received))
-
-
-def _lead(data: Mapping[str, Any]) -> dict[str, Any]:
-    lead = {key: _moment(data.get(ours)) if ours in MOMENTS else _text(data.get(ours)) for key, ours in NAMES.items()}
-    custom = data.get("custom_fields") or {}
-    return lead | {f"{CUSTOM}{key}": _text(value) for key, value in custom.items()}
-
-
-def _before(event: Event) -> dict[str, Any]:
-    """The lead as it was; when it had been modified last is not known (LS-B4)."""
-    data, custom = {**event.data, "modified_date": None}, dict(event.data.get("custom_fields") or {})
-    for key, (was, _) in event.changes.items():
-        group, _, name = key.partition(".")
-        if group == "custom_fields":
-            custom[name] = was
-        else:
-            data[key] = was
-    return data | {"custom_fields": custom}
-
-
-def _text(value: Any) -> str | None:
-    """A value as text (LS-B3): a number by its digits, yes and no as 1 and 0, several with ; between them."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, list):
-        return ";".join(_text(each) or "" for each in value)
-    return str(document.plain(value))
-
-
-def _moment(value: str | None) -> str | None:
-    """ "2026-11-21 09:14:05", in UTC, of "2026-11-21T09:14:05.123Z"."""
-    return f"{value[:10]} {value[11:19]}" if value else None
+        return Summary("", _subject(received))
+    marks = {"MergeAuditId": "Lead_Merge", "LandingPageId": "Landing_Page_submission"}
+    event = next((code for key, code in marks.items() if key in received), "Lead_Post_Create")
+    return Summary(event, _subject(received))
 
 
 def _written(payload: Mapping[str, Any], settings: Mapping[str, Any]) -> bytes:
@@ -203,26 +152,50 @@ def _written(payload: Mapping[str, Any], settings: Mapping[str, Any]) -> bytes:
 
 
 def _read(body: bytes) -> Mapping[str, Any]:
-    """What _written made it of, with '' where a form has null. Empty for anything else; never raises."""
-    if found := document.read(body):
-        return found
+    """What _written or render_many made it of, with '' where a form has null; an array under _ARRAY.
+
+    Empty for anything else; never raises.
+    """
+    if body[:1] in (b"{", b"["):
+        return document.read(body) if body[:1] == b"{" else {_ARRAY: _array(body)}
     try:
         pairs = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_PAIRS))
     except ValueError:
         return {}
+    if list(pairs) == [_ARRAY]:
+        return {_ARRAY: _array(pairs[_ARRAY].encode(errors="replace"))}
     nested = {key: document.read(pairs[key].encode(errors="replace")) for key in ("Before", "After") if key in pairs}
     return pairs | nested
 
 
+def _array(body: bytes) -> Sequence[Any]:
+    wrapped = document.read(b'{"data":' + body + b"}").get("data")
+    return wrapped if isinstance(wrapped, list) else []
+
+
+_ARRAY = "data"
 _MOST_PAIRS = 10_000
 
 
-def _person(lead: Any) -> str:
-    if not isinstance(lead, Mapping):
+def _subject(told: Any) -> str:
+    """Whom or what a record is about; its first key says what it is."""
+    key = next(iter(told), None) if isinstance(told, Mapping) else None
+    if key in _NAMED_BY:
+        name = told.get(_NAMED_BY[key])
+        return name if isinstance(name, str) else ""
+    if key not in ("ProspectID", "UserId"):
         return ""
     names = {"first_name": "FirstName", "last_name": "LastName", "email": "EmailAddress", "phone": "Phone"}
-    return person({ours: lead.get(theirs) for ours, theirs in names.items()})
+    return person({ours: told.get(theirs) for ours, theirs in names.items()})
 
+
+_NAMED_BY: Mapping[Any, str] = {
+    "CompanyId": "CompanyName",
+    "OpportunityId": "OpportunityName",
+    "ProductId": "Name",
+    "UserTaskId": "Name",
+    "LeaveId": "UserName",
+}
 
 _SAMPLE: Mapping[str, Any] = {
     "ProspectID": "1842",
@@ -248,7 +221,7 @@ _SAMPLE: Mapping[str, Any] = {
 DIALECT = Dialect(
     name="leadsquared",
     label="LeadSquared",
-    description="One event of leads per webhook, as a flat object of texts; the URL names event and sender.",
+    description="One event per webhook, as a flat object of texts; the URL names event and sender.",
     events=tuple(LABELS),
     hears=hears,
     render=render,
