@@ -43,6 +43,7 @@ _STAMPS: Mapping[str, Source] = {"CreatedOn": "created_at", "ModifiedOn": "modif
 _OWNER: Mapping[str, Source] = {"OwnerId": "owner_id", "OwnerName": "owner_name", "OwnerIdEmailAddress": "owner"}
 _MAKER: Mapping[str, Source] = {"CreatedBy": "created_by_id", "CreatedByName": "created_by_name"}
 
+_KINDS = {"lead": "Lead", "sales": "Sales", "company": "Account"}
 _TASK_STATUS = {"open": "0", "completed": "1", "cancelled": "2"}
 
 OTHERS: Mapping[str, Mapping[str, Source]] = {
@@ -70,7 +71,7 @@ OTHERS: Mapping[str, Mapping[str, Source]] = {
         "OpportunityEventName": "type",
         "RelatedProspectId": "lead_id",
         "RelatedCompanyId": "company_id",
-        "Status": "status",
+        "Status": lambda data: data["status"].capitalize(),
         "Stage": "stage",
         "Value": "value",
         "ExpectedClosureDate": "expected_on",
@@ -118,7 +119,7 @@ OTHERS: Mapping[str, Mapping[str, Source]] = {
         "Phone": "phone",
         "Role": "roles",
         "StatusCode": lambda data: "0" if data["is_active"] else "1",
-        "AvailabilityStatus": "availability",
+        "AvailabilityStatus": lambda data: data["availability"].capitalize(),
         "TimeZone": "time_zone",
         "CreatedOn": "created_at",
     },
@@ -141,7 +142,7 @@ ACTIVITY: Mapping[str, Source] = {
     "RelatedProspectId": "lead_id",
     "ActivityEvent": "type_code",
     "ActivityEventName": "type",
-    "ActivityType": "type_kind",
+    "ActivityType": lambda data: _KINDS[data["type_kind"]],
     "CreatedBy": "created_by_id",
     "CreatedByName": "created_by_name",
     "CreatedOn": "created_at",
