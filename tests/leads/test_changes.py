@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from leads import changes
 from leads.changes import acting, unit
-from leads.events import ORDER
+from leads.events import LEAD_EVENTS
 from leads.models import Lead, Message, Office, Tag, User
 from leads.signals import Actor, happened
 from tests import factories
@@ -134,7 +134,7 @@ def test_what_is_noted_comes_first_and_each_thing_once(told):
         for key, value in {"owner_id": dana.pk, "score": 4, "lead_status": "Needs Info", "stage": "WON"}.items():
             lead.set(key, value)
         lead.save()
-    assert types(told) == list(ORDER)[1:-1]
+    assert types(told) == list(LEAD_EVENTS)[1:-2]
     assert [fact.context for fact in told] == [{"form": {"id": 4}}, *[{}] * 6]
 
 
