@@ -231,20 +231,24 @@ class Conductor:
         return most - self.senders.held_for(turn.webhook_id)
 
     def _collect(self) -> None:
-        """Gather results until there is a batch, the senders run dry, or the oldest has waited long enough. Where
+        """Gather results until there is a batch, none is expected soon, or the oldest has waited long enough. Where
         nothing waits for a sender, somebody's event may: then it is a shorter while."""
         if not self.senders.in_hand:
             return
+        if not self.senders.expected and not (self.composed or self.refused):
+            # Slow receivers alone: an event that comes meanwhile does not wait for them.
+            self.vigil.rest(TICK)
         until = time.monotonic() + (SETTLE_WITHIN if self.senders.ready else TICK)
         while True:
-            results, unsent = self.senders.collect(within=0 if self.composed or self.refused else TICK)
+            waits = self.senders.expected and not (self.composed or self.refused)
+            results, unsent = self.senders.collect(within=TICK if waits else 0)
             suspects = self.senders.adjust()
             self.unsettled += results
             # A try that does not fit into the task's time any more.
             self.overrun = self.overrun or (self.closing and bool(unsent))
             unsent += self._recall(_strained(results) | suspects)
             self._give_back([parcel.claimed for parcel in unsent])
-            if len(self.unsettled) >= PILE or not self.senders.in_hand or time.monotonic() >= until:
+            if len(self.unsettled) >= PILE or not self.senders.expected or time.monotonic() >= until:
                 return
             if self.composed or self.refused or self.stop() is not None:
                 return

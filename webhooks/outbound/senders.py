@@ -104,6 +104,13 @@ class Senders:
             return sum(len(line.parcels) for line in self._lines.values() if not line.window.doubtful)
 
     @property
+    def expected(self) -> int:
+        """Parcels in hand that have ended or soon will: neither out for long nor kept back for such receivers."""
+        with self._lock:
+            kept_back = sum(len(line.parcels) for line in self._lines.values() if line.window.doubtful)
+            return len(self._lease_ends) - self._doubtful - kept_back
+
+    @property
     def ids(self) -> set[int]:
         """The deliveries in hand."""
         return set(self._lease_ends)
@@ -333,7 +340,8 @@ class Senders:
             if self._waiting:
                 self._work_to_do.notify()
         self._done.append(how)
-        if len(self._done) >= PILE or len(self._done) >= len(self._lease_ends):
+        # Whoever waits for a pile does not wait for receivers that may never answer.
+        if len(self._done) >= PILE or len(self._done) + self._doubtful >= len(self._lease_ends):
             self._piled_up.set()
 
 
