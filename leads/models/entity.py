@@ -87,7 +87,10 @@ class Entity(Record):
         if before is not None and before["account_id"] != after["account_id"]:
             faults["account"] = "cannot be changed"
         for relation in cls.ours:
-            if after[f"{relation}_id"] is not None and after[f"{relation}_account_id"] != after["account_id"]:
+            named = after[f"{relation}_id"]
+            # A person who has left the account since does not stand in the way of what has nothing to do with them.
+            new = named is not None and (before is None or before[f"{relation}_id"] != named)
+            if new and after[f"{relation}_account_id"] != after["account_id"]:
                 faults[relation] = "must be of the same account"
         if faults:
             raise ValidationError({key: ValidationError(text, code="rule") for key, text in faults.items()})
