@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
-from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
+from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, Task, User
 from leads.models.labels import Label, folded
 from leads.validation import Violation, validate
 
@@ -69,6 +69,17 @@ class Scope:
     def users(self) -> QuerySet[User]:
         """The people of the account; somebody who sees single offices only sees nobody else."""
         return User.objects.filter(self.in_account("membership__")) if self.office_ids is None else User.objects.none()
+
+    def tasks(self, user_id: int) -> QuerySet[Task]:
+        """Those of the leads in reach. What has no lead is for who sees the whole account, and for its owner."""
+        within = self.in_account()
+        if self.office_ids is not None:
+            within &= Q(lead__office_id__in=self.office_ids) | Q(lead=None, owner=user_id)
+        return Task.objects.filter(within)
+
+    def loses_task(self, user_id: int, lead: Lead | None, owner: User | None) -> bool:
+        """Whether somebody who writes a task of this lead and owner does not see it afterwards."""
+        return self.office_ids is not None and lead is None and (owner is None or owner.pk != user_id)
 
     def choosable_offices(self, account_id: int) -> QuerySet[Office]:
         """The offices that a record of this account may be given."""

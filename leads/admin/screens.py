@@ -2,7 +2,21 @@
 
 from django.contrib import admin
 
-from leads.admin import account, apikey, custom_field, form, label, lead, message, office, people, pipeline, role
+from leads.admin import (
+    account,
+    apikey,
+    custom_field,
+    form,
+    label,
+    lead,
+    leave,
+    message,
+    office,
+    people,
+    pipeline,
+    role,
+    task,
+)
 
 __all__ = [
     "account",
@@ -11,11 +25,13 @@ __all__ = [
     "form",
     "label",
     "lead",
+    "leave",
     "message",
     "office",
     "people",
     "pipeline",
     "role",
+    "task",
 ]
 
 # The queue's own tables: rows that only its worker understands, and may be run from. Webhook History is their screen.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 
 from leads.changes import Row
 from leads.models.entity import Entity, MadeBySomebody, person_names, told_person
@@ -13,6 +15,8 @@ from leads.models.user import User
 
 
 class Leave(MadeBySomebody, Entity):
+    """Whole days, the last one included. A person has no two at a time."""
+
     record_name = "leave"
     noun = "leave"
     told = {
@@ -48,9 +52,26 @@ class Leave(MadeBySomebody, Entity):
 
     @classmethod
     def faults(cls, before: Row | None, after: Row) -> Mapping[str, str]:
-        return {"ends_on": "must not be before the first day"} if after["ends_on"] < after["starts_on"] else {}
+        # Whoever enters another one of this person meanwhile waits here, and finds this one.
+        User.objects.select_for_update(of=("self",), no_key=True).filter(pk=after["user_id"]).first()
+        return cls.misfit(after["user_id"], after["starts_on"], after["ends_on"], but=after["id"])
+
+    @classmethod
+    def misfit(cls, user_id: int, first: date, last: date, but: int | None = None) -> Mapping[str, str]:
+        """Field -> why somebody cannot be away on these days, beside their leaves but the one that is changed."""
+        if last < first:
+            return {"ends_on": "must not be before the first day"}
+        other = cls.objects.filter(covering(first, last), user=user_id).exclude(pk=but).first()
+        if other is None:
+            return {}
+        return {"starts_on": f"must not meet the leave of this person from {other.starts_on} to {other.ends_on}"}
 
     @classmethod
     def label(cls, row: Row) -> str:
         name = row["user_first_name"] or row["user_username"]
         return f"{name}: {row['starts_on']} to {row['ends_on']}"
+
+
+def covering(first: date, last: date, prefix: str = "") -> Q:
+    """Leaves with one of these days in them; prefix is the look-up up to the leave."""
+    return Q(**{f"{prefix}starts_on__lte": last, f"{prefix}ends_on__gte": first})

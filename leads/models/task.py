@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models
@@ -75,6 +75,14 @@ class Task(MadeBySomebody, OfLead):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def switch(cls, pks: Iterable[int], to: TaskStatus) -> int:
+        """Complete, cancel or reopen tasks, and say how many: only open ones are closed, only closed ones reopened."""
+        meant = cls.objects.filter(pk__in=list(pks))
+        if to == TaskStatus.OPEN:
+            return meant.exclude(status=TaskStatus.OPEN).update(status=to)
+        return meant.filter(status=TaskStatus.OPEN).update(status=to)
 
     @classmethod
     def names(cls) -> Mapping[str, Any]:
