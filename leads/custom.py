@@ -125,6 +125,11 @@ def _yes_no(definition: Definition, value: Any) -> str | None:
 
 
 def _date(definition: Definition, value: Any) -> str | None:
+    return date_fault(value)
+
+
+def date_fault(value: object) -> str | None:
+    """What is wrong with a day, as a clause; None when it is one."""
     try:
         if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -17,6 +17,10 @@ from leads import roles
 from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, Task, User
 from leads.models.labels import Label, folded
 from leads.validation import Violation, validate
+
+# What a reference must be, after "must be".
+OFFICE: Final = "an office of the account that you may use"
+OWNER: Final = "an active person of the account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,10 @@ class Scope:
             if self.office_ids is not None:
                 found.append(Violation("office_id", "office_required", "must be one of your offices"))
         elif office_id != stored.get("office_id") and not _there(self.choosable_offices(account_id), office_id):
-            found.append(Violation("office_id", "reference", "must be an office of the account that you may use"))
+            found.append(Violation("office_id", "reference", f"must be {OFFICE}"))
         changed = owner_id is not None and owner_id != stored.get("owner_id")
         if changed and not _there(self.choosable_owners(account_id), owner_id):
-            found.append(Violation("owner_id", "reference", "must be an active person of the account"))
+            found.append(Violation("owner_id", "reference", f"must be {OWNER}"))
         if parent_id is not None and parent_id != stored.get("parent_id"):
             if lead_id is not None and connection.in_atomic_block:
                 # Two changes at once, each fine by itself, could make a lead its own grandparent: one after the other.

@@ -12,7 +12,7 @@ from leads import setup as setups
 from leads.api.errors import Fault, Problem
 from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One, Resource
-from leads.api.shape import key_of
+from leads.api.shape import Offered, key_of
 from leads.fields import BY_KEY
 from leads.forms.page import address_of
 from leads.forms.questions import choosable, faults
@@ -20,17 +20,20 @@ from leads.models import Form, FormSubmission, Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.form import Outcome, read_redirect
 from leads.models.labels import folded
+from leads.scope import OFFICE, OWNER
 from leads.validation import in_seconds, judge_value
 
 _SCOPES = (KeyScope.SETUP_READ, KeyScope.SETUP_WRITE)
 _LABELS: Final = ("tags", "lists", "campaigns")
-_REFERENCES: Final = ("office", "pipeline", "owner")
 _TOLD: Final = ("address", "submissions", "created_at")
 
 
 class FormResource(Resource):
     model = Form
-    keys = tuple(key_of(Form, name) for name in ("name", "title", "is_open", "source", "thank_you", "redirect_url"))
+    keys = tuple(
+        key_of(Form, name)
+        for name in ("name", "title", "is_open", "office", "pipeline", "owner", "source", "thank_you", "redirect_url")
+    )
     unique = "name"
 
     def records(self) -> QuerySet[Any]:
@@ -39,11 +42,10 @@ class FormResource(Resource):
         return super().records().annotate(leads=Coalesce(count, 0)).prefetch_related(*_LABELS)
 
     def store(self, form: Form, sent: Mapping[str, Any]) -> None:
-        own = {"fields", *_LABELS, *(f"{name}_id" for name in _REFERENCES), *_TOLD}
+        own = {"fields", *_LABELS, *_TOLD}
         found = self.faults(form, {key: value for key, value in sent.items() if key not in own})
         if form.redirect_url:
             found += _redirect_faults(form.redirect_url)
-        found += self._place(form, sent)
         labels = {key: self._labels(key, sent[key], found) for key in _LABELS if key in sent}
         found += self._questions(form, sent)
         if found:
@@ -52,27 +54,14 @@ class FormResource(Resource):
         for key, rows in labels.items():
             getattr(form, key).set(rows)
 
-    def _place(self, form: Form, sent: Mapping[str, Any]) -> list[Fault]:
+    def offered(self) -> Mapping[str, Offered]:
         """Office, pipeline and owner, as far as the key reaches them."""
-        offered: Mapping[str, QuerySet[Any]] = {
-            "office": self.scope.choosable_offices(form.account_id),
-            "pipeline": self.account.pipelines.all(),
-            "owner": self.scope.choosable_owners(form.account_id),
+        account_id = self.account.pk
+        return {
+            "office_id": Offered(self.scope.choosable_offices(account_id), OFFICE),
+            "pipeline_id": Offered(self.account.pipelines.all(), "a pipeline of the account"),
+            "owner_id": Offered(self.scope.choosable_owners(account_id), OWNER),
         }
-        found = []
-        for name, rows in offered.items():
-            key = f"{name}_id"
-            if key not in sent or sent[key] == getattr(form, key):
-                continue
-            pk = sent[key]
-            violation = judge_value(BY_KEY[key], pk) if pk is not None else None
-            if violation is not None:
-                found.append(Fault(key, violation.rule, violation.message))
-            elif pk is not None and not rows.filter(pk=pk).exists():
-                found.append(Fault(key, "reference", _MESSAGES[name]))
-            else:
-                setattr(form, key, pk)
-        return found
 
     def _labels(self, key: str, names: Any, found: list[Fault]) -> list[Any]:
         """The labels of these names; what is wrong with them is added to `found`."""
@@ -104,7 +93,6 @@ class FormResource(Resource):
         return (
             super().wire(form)
             | {"fields": form.fields}
-            | {f"{name}_id": getattr(form, f"{name}_id") for name in _REFERENCES}
             | {key: [label.name for label in getattr(form, key).all()] for key in _LABELS}
             | {
                 "address": address_of(form),
@@ -120,13 +108,6 @@ class Forms(FormResource, Many):
 
 class OneForm(FormResource, One):
     needs = needs("form", *_SCOPES, ONE)
-
-
-_MESSAGES: Final[Mapping[str, str]] = {
-    "office": "must be an office of the account that you may use",
-    "pipeline": "must be a pipeline of the account",
-    "owner": "must be an active person of the account",
-}
 
 
 def _redirect_faults(url: str) -> list[Fault]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from leads.api import pagination
 from leads.api.errors import Fault, Problem, missing
-from leads.api.shape import Key, lay_over, taken
+from leads.api.shape import Key, Offered, lay_over, taken
 from leads.api.view import View, id_of
 from leads.changes import unit
 
@@ -61,8 +61,16 @@ class Resource(View):
     def faults(self, record: Any, sent: Mapping[str, Any]) -> list[Fault]:
         """Lay what was sent over the record, and say what is wrong with it."""
         noun = f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
-        faults = lay_over(record, self.keys, sent, noun)
+        faults = lay_over(record, self.keys, sent, noun, self.offered(), self.told())
         return faults or (taken(record, self.unique) if self.unique else [])
+
+    def offered(self) -> Mapping[str, Offered]:
+        """What each reference among the keys may be given, by key."""
+        return {}
+
+    def told(self) -> Collection[str]:
+        """What answers tell besides the keys: it may be sent back, and is ignored."""
+        return ()
 
     def remove(self, record: Any) -> None:
         record.delete()
@@ -70,13 +78,16 @@ class Resource(View):
     def wire(self, record: Any) -> dict[str, Any]:
         return {"id": record.pk} | {key.field.wire: getattr(record, key.field.key) for key in self.keys}
 
+    def wired(self, records: Sequence[Any]) -> list[dict[str, Any]]:
+        return [self.wire(record) for record in records]
+
 
 class Listed(Resource):
     parameters = pagination.PARAMETERS
 
     def get(self, request: Request, **place: str) -> Response:
         page = pagination.page(self.records(), self.order, request, oldest_first=self.oldest_first)
-        return Response(pagination.listed(request, page, [self.wire(record) for record in page.rows]))
+        return Response(pagination.listed(request, page, self.wired(page.rows)))
 
 
 class Many(Listed):
