@@ -8,14 +8,22 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
+from django.urls import path
 from unfold.sites import UnfoldAdminSite
 
 from leadcrm import palette
+from leads.admin import availability
 from leads.models import Membership
 
 
 class Site(UnfoldAdminSite):
     index_title = "Home"
+
+    def extra_urls(self) -> list[Any]:
+        return [path("availability/", self.admin_view(availability.set_own), name="availability")]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "availabilities": availability.choices(request)}
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().password_change(request, {"title": "Change password"} | (extra_context or {}))

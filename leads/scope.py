@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Q, QuerySet
 
@@ -190,3 +191,18 @@ def is_manager(user: Any, account_id: int) -> bool:
 
 def managers(account_id: int) -> QuerySet[User]:
     return User.objects.filter(is_active=True, groups__name=roles.MANAGER, membership__account_id=account_id)
+
+
+def is_last_manager(user_id: int, account_id: int) -> bool:
+    """Whether this is the only active manager of the account."""
+    return set(managers(account_id).values_list("pk", flat=True)) == {user_id}
+
+
+def may_touch(writer: Any, user: User) -> bool:
+    """Nobody changes a superuser, or somebody with a right that they lack: a new password would give it to them."""
+    if writer.is_superuser:
+        return True
+    if user.is_superuser:
+        return False
+    own = Permission.objects.filter(Q(group__user=writer) | Q(user=writer))
+    return not Permission.objects.filter(Q(group__user=user) | Q(user=user)).exclude(pk__in=own.values("pk")).exists()

@@ -7,7 +7,7 @@ times of `ago` going and therefore words them by the same rules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -39,6 +39,11 @@ TONES: Mapping[str, str] = {
     "BUSINESS": "tone-success",
     "NO_BUSINESS": "tone-neutral",
     "DUPLICATE": "tone-neutral",
+    # Person
+    "available": "state-success",
+    "busy": "state-held",
+    "away": "tone-neutral",
+    "offline": "state-cancelled",
 }
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -103,6 +108,11 @@ def at(when: datetime | None) -> SafeString:
 def absolute(when: datetime) -> str:
     local = timezone.localtime(when)
     return f"{local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def day(when: date) -> str:
+    """ "3 Dec 2026"."""
+    return f"{when.day} {when:%b %Y}"
 
 
 def relative(when: datetime, now: datetime | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -14,7 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from leads.admin.deletion import Deletion
-from leads.admin.display import badge, clip, person
+from leads.admin.display import badge, clip, day, person
 from leads.admin.lead_fields import AccountOwner, DayInput, Owner, Reference
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm
 from leads.models import Leave, User
@@ -98,7 +99,7 @@ class LeaveAdmin(OwnedAdmin):
     list_display_links = ("who",)
     list_select_related = ("account", "user")
     list_filter = (WhenFilter,)
-    search_fields = ("user__first_name", "user__last_name", "user__username", "reason")
+    search_fields: Sequence[str] = ("user__first_name", "user__last_name", "user__username", "reason")
     search_help_text = "Person or reason"
     ordering = ("-starts_on", "-id")
     sortable_by = ("first_day",)
@@ -112,11 +113,11 @@ class LeaveAdmin(OwnedAdmin):
 
     @display(description="First day", ordering="starts_on")
     def first_day(self, leave: Leave) -> str:
-        return shown(leave.starts_on)
+        return day(leave.starts_on)
 
     @display(description="Last day")
     def last_day(self, leave: Leave) -> str:
-        return shown(leave.ends_on)
+        return day(leave.ends_on)
 
     @display(description="State")
     def state(self, leave: Leave) -> SafeString:
@@ -132,11 +133,6 @@ class LeaveAdmin(OwnedAdmin):
     def deletion(self, request: HttpRequest, leave: Leave) -> Deletion:
         return Deletion(
             f"Delete this leave of {leave.user}?",
-            f"{leave.user} is not away from {shown(leave.starts_on)} to {shown(leave.ends_on)} any more. "
+            f"{leave.user} is not away from {day(leave.starts_on)} to {day(leave.ends_on)} any more. "
             "Webhooks that listen to leave.deleted are told.",
         )
-
-
-def shown(day: Any) -> str:
-    """ "3 Dec 2026", as times read elsewhere."""
-    return f"{day.day} {day:%b %Y}"

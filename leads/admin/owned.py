@@ -75,7 +75,7 @@ class OwnedAdmin(Admin):
     form: ClassVar[type[OwnedForm]]
     fields_of_form: ClassVar[Sequence[Any]] = ("name",)
     columns: ClassVar[Sequence[str]] = ("name",)
-    list_select_related = ("account",)
+    list_select_related: Sequence[str] = ("account",)
     search_fields: Sequence[str] = ("name",)
 
     def scoped(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -6,20 +6,22 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import Permission
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm
 
 from leads.admin.base import Admin, scope_of
 from leads.admin.deletion import Deletion
-from leads.admin.display import MISSING, ago, badge, clip, person, plural
+from leads.admin.display import MISSING, ago, badge, clip, day, person, plural
 from leads.admin.person_form import NewPersonForm, PersonForm
-from leads.models import Membership, User
-from leads.scope import managers
+from leads.models import Leave, Membership, User
+from leads.models.leave import covering
+from leads.scope import is_last_manager, managers, may_touch
 
 
 @admin.register(User)
@@ -55,11 +57,15 @@ class PersonAdmin(UserAdmin, Admin):
     # --- the list ---
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("groups", "membership__offices")
+        """With the last day of the leave that they are on today, if they are on one."""
+        today = timezone.localdate()
+        leave = Leave.objects.filter(covering(today, today), user=OuterRef("pk")).values("ends_on")[:1]
+        people = super().get_queryset(request).annotate(away_until=Subquery(leave))
+        return people.prefetch_related("groups", "membership__offices")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         account = ["account"] if scope_of(request).every_account else []
-        return ["who", "user_name", "role", *account, "offices", "state", "last_seen"]
+        return ["who", "user_name", "role", *account, "offices", "availability", "state", "last_seen"]
 
     @display(description="Person")
     def who(self, user: User) -> SafeString:
@@ -84,6 +90,12 @@ class PersonAdmin(UserAdmin, Admin):
         membership = _membership(user)
         return clip(", ".join(office.name for office in membership.offices.all()) if membership else "")
 
+    @display(description="Availability")
+    def availability(self, user: User) -> SafeString:
+        until = user.away_until  # type: ignore[attr-defined]
+        shown = badge(user.availability, user.get_availability_display())
+        return format_html("{} {}", badge("UNREAD", f"On leave to {day(until)}"), shown) if until else shown
+
     @display(description="State")
     def state(self, user: User) -> SafeString:
         return badge("enabled", "Active") if user.is_active else badge("disabled", "Inactive")
@@ -102,7 +114,18 @@ class PersonAdmin(UserAdmin, Admin):
             rights.append("is_superuser")
         passwords = [("password1", "password2")] if obj is None else []
         return [
-            (None, {"fields": [("first_name", "last_name"), ("email", "username"), *passwords]}),
+            (
+                None,
+                {
+                    "fields": [
+                        ("first_name", "last_name"),
+                        ("email", "username"),
+                        ("phone", "time_zone"),
+                        "availability",
+                        *passwords,
+                    ]
+                },
+            ),
             ("What they may do", {"fields": rights}),
         ]
 
@@ -157,15 +180,8 @@ def _managed_alone(user: User) -> list[Membership]:
     membership = _membership(user)
     if membership is None:
         return []
-    names = set(managers(membership.account_id).values_list("pk", flat=True))
-    return [membership] if names == {user.pk} else []
+    return [membership] if is_last_manager(user.pk, membership.account_id) else []
 
 
 def _within_reach(request: HttpRequest, user: Any) -> bool:
-    """Nobody touches a superuser, or somebody with a right that they lack: a new password would give it to them."""
-    if request.user.is_superuser or not isinstance(user, User):
-        return True
-    if user.is_superuser:
-        return False
-    own = Permission.objects.filter(Q(group__user=request.user) | Q(user=request.user))
-    return not Permission.objects.filter(Q(group__user=user) | Q(user=user)).exclude(pk__in=own.values("pk")).exists()
+    return not isinstance(user, User) or may_touch(request.user, user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -18,7 +19,9 @@ from unfold.widgets import (
 )
 
 from leads import roles
+from leads.admin.owned import check_text
 from leads.models import Account, Membership, Office, User
+from leads.models.user import time_zones
 from leads.scope import Scope, is_manager, managers
 
 SHIPPED = (roles.STAFF, roles.MANAGER, roles.AUDITOR)
@@ -49,12 +52,24 @@ class PersonForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ["username", "first_name", "last_name", "email", "is_active", "is_superuser"]
+        fields = [
+            "username",
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "time_zone",
+            "availability",
+            "is_active",
+            "is_superuser",
+        ]
         widgets = {
             "username": UnfoldAdminTextInputWidget,
             "first_name": UnfoldAdminTextInputWidget,
             "last_name": UnfoldAdminTextInputWidget,
             "email": UnfoldAdminEmailInputWidget,
+            "phone": UnfoldAdminTextInputWidget(attrs={"type": "tel"}),
+            "availability": UnfoldAdminSelectWidget,
             "is_active": UnfoldBooleanSwitchWidget,
             "is_superuser": UnfoldBooleanSwitchWidget,
         }
@@ -74,6 +89,7 @@ class PersonForm(forms.ModelForm):
         membership = self._membership()
         self.groups = set(self.instance.groups.values_list("name", flat=True)) if self.instance.pk else set()
         superuser = self.scope.every_account
+        self.fields["time_zone"] = self._time_zone()
         offices = Office.objects.select_related("account").order_by("account__name", "name")
         self.fields["role"] = forms.ChoiceField(
             choices=[("", "Select value"), *_ROLES], required=False, widget=UnfoldAdminSelectWidget
@@ -93,6 +109,20 @@ class PersonForm(forms.ModelForm):
             del self.fields["is_superuser"]
         for field in self.fields.values():
             field.disabled = self.readonly
+            if isinstance(field.widget, forms.TextInput):
+                field.validators.append(partial(check_text, str(field.label)))
+
+    def _time_zone(self) -> forms.Field:
+        # What is stored stays on offer, also when the database of time zones has dropped it.
+        offered = sorted({*time_zones(), *filter(None, [self.instance.time_zone])})
+        return forms.TypedChoiceField(
+            choices=[("", "Select value"), *((zone, zone) for zone in offered)],
+            empty_value=None,
+            required=False,
+            label="Time zone",
+            widget=UnfoldAdminSelectWidget(),
+            error_messages={"invalid_choice": "Time zone must be one of those on offer."},
+        )
 
     def _add_superusers_fields(self, membership: Membership | None) -> None:
         self.fields["account"] = forms.ModelChoiceField(

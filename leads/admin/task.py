@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import RadioFilter
 from unfold.decorators import display
 
-from leads.admin.base import is_key, scope_of
+from leads.admin.base import back_from, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, badge, clip, plural
 from leads.admin.filters import ME, OwnerFilter
@@ -105,7 +106,7 @@ class TaskAdmin(OwnedAdmin):
     ordering = ("due_at", "id")
     sortable_by = ("due",)
     show_facets = admin.ShowFacets.NEVER
-    search_fields = ("name", "category", "lead__full_name")
+    search_fields: Sequence[str] = ("name", "category", "lead__full_name")
     search_help_text = "Task, category or lead"
     actions = ("complete_selected", "cancel_selected", "reopen_selected")
     empty_icon = "task_alt"
@@ -250,9 +251,7 @@ class TaskAdmin(OwnedAdmin):
             messages.success(request, f"Task {task} {_DONE[to]}.")
         else:
             messages.warning(request, f"Task {task} was {'open' if to == TaskStatus.OPEN else 'closed'} already.")
-        back = request.headers.get("Referer", "")
-        near = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-        return HttpResponseRedirect(back if near else self.url("change", task))
+        return back_from(request, "admin:leads_task_change", task.pk)
 
     def get_custom_urls(self) -> Any:
         return tuple(

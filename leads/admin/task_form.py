@@ -52,7 +52,7 @@ class TaskForm(OwnedForm):
             leads = leads.filter(account_id=task.account_id)
         # What is chosen already stays on offer, whoever chose it.
         self.fields["lead"] = Reference(
-            leads | Lead.objects.filter(pk=task.lead_id), key="lead", required=False, widget=LeadWidget()
+            leads | Lead.objects.filter(pk=task.lead_id or 0), key="lead", required=False, widget=LeadWidget()
         )
         self.fields["owner"] = self._owner(task)
         self.fields["due_at"] = Moment(label="Due", help_text="In UTC.")

@@ -8,11 +8,13 @@ from leads.api.campaigns import Campaigns, OneCampaign
 from leads.api.custom_fields import CustomFields, OneCustomField
 from leads.api.forms import Forms, OneForm
 from leads.api.leads import Leads, OneLead, Refer
+from leads.api.leaves import Leaves, OneLeave
 from leads.api.lists import Lists, OneList
 from leads.api.messages import Messages, OneMessage
 from leads.api.offices import Offices, OneOffice
 from leads.api.pipelines import OnePipeline, Pipelines
 from leads.api.tags import OneTag, Tags
+from leads.api.tasks import Cancel, Complete, LeadTasks, OneTask, Reopen, Tasks
 from leads.api.users import OneUser, Users
 
 urlpatterns = [
@@ -20,7 +22,13 @@ urlpatterns = [
     re_path(r"^leads/(?P<pk>[^/]+)/refer/?$", Refer.as_view(), name="refer"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/?$", Messages.as_view(), name="messages"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/(?P<pk>[^/]+)/?$", OneMessage.as_view(), name="message"),
+    re_path(r"^leads/(?P<lead_pk>[^/]+)/tasks/?$", LeadTasks.as_view(), name="lead_tasks"),
     re_path(r"^leads/(?P<pk>[^/]+)/?$", OneLead.as_view(), name="lead"),
+    re_path(r"^tasks/?$", Tasks.as_view(), name="tasks"),
+    re_path(r"^tasks/(?P<pk>[^/]+)/complete/?$", Complete.as_view(), name="task_complete"),
+    re_path(r"^tasks/(?P<pk>[^/]+)/cancel/?$", Cancel.as_view(), name="task_cancel"),
+    re_path(r"^tasks/(?P<pk>[^/]+)/reopen/?$", Reopen.as_view(), name="task_reopen"),
+    re_path(r"^tasks/(?P<pk>[^/]+)/?$", OneTask.as_view(), name="task"),
     re_path(r"^offices/?$", Offices.as_view(), name="offices"),
     re_path(r"^offices/(?P<pk>[^/]+)/?$", OneOffice.as_view(), name="office"),
     re_path(r"^pipelines/?$", Pipelines.as_view(), name="pipelines"),
@@ -37,4 +45,6 @@ urlpatterns = [
     re_path(r"^forms/(?P<pk>[^/]+)/?$", OneForm.as_view(), name="form"),
     re_path(r"^users/?$", Users.as_view(), name="users"),
     re_path(r"^users/(?P<pk>[^/]+)/?$", OneUser.as_view(), name="user"),
+    re_path(r"^leaves/?$", Leaves.as_view(), name="leaves"),
+    re_path(r"^leaves/(?P<pk>[^/]+)/?$", OneLeave.as_view(), name="leave"),
 ]

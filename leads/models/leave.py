@@ -61,7 +61,8 @@ class Leave(MadeBySomebody, Entity):
         """Field -> why somebody cannot be away on these days, beside their leaves but the one that is changed."""
         if last < first:
             return {"ends_on": "must not be before the first day"}
-        other = cls.objects.filter(covering(first, last), user=user_id).exclude(pk=but).first()
+        others = cls.objects.filter(covering(first, last), user=user_id)
+        other = (others if but is None else others.exclude(pk=but)).first()
         if other is None:
             return {}
         return {"starts_on": f"must not meet the leave of this person from {other.starts_on} to {other.ends_on}"}
@@ -72,6 +73,6 @@ class Leave(MadeBySomebody, Entity):
         return f"{name}: {row['starts_on']} to {row['ends_on']}"
 
 
-def covering(first: date, last: date, prefix: str = "") -> Q:
-    """Leaves with one of these days in them; prefix is the look-up up to the leave."""
-    return Q(**{f"{prefix}starts_on__lte": last, f"{prefix}ends_on__gte": first})
+def covering(first: date, last: date) -> Q:
+    """Leaves with one of these days in them."""
+    return Q(starts_on__lte=last, ends_on__gte=first)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Final
+from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F
 
@@ -23,6 +26,15 @@ class Availability(models.TextChoices):
 # What a change of is told; signing in changes last_login, and a password is nobody's business.
 _COLUMNS = ("username", "first_name", "last_name", "email", "phone", "time_zone", "is_active", "availability")
 _EVENT_OF = {"is_active": "user.activation_changed", "availability": "user.availability_changed"}
+
+
+NO_TIME_ZONE: Final = "must be the name of a time zone, such as Europe/London"
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of the IANA's database."""
+    return frozenset(available_timezones())
 
 
 class People(UserManager.from_queryset(RecordQuerySet)):  # type: ignore[misc]
@@ -73,6 +85,12 @@ class User(Record, AbstractUser):
         for pk, name in groups.order_by("group__name").values_list("user_id", "group__name"):
             of[pk].append(name)
         return {pk: {"roles": names} for pk, names in of.items()}
+
+    @classmethod
+    def check_rules(cls, before: Row | None, after: Row) -> None:
+        zone = after["time_zone"]
+        if zone is not None and (before is None or before["time_zone"] != zone) and zone not in time_zones():
+            raise ValidationError({"time_zone": ValidationError(NO_TIME_ZONE, code="time_zone")})
 
     @classmethod
     def differences(cls, before: Row, after: Row) -> dict[str, tuple[Any, Any]]:

@@ -35,6 +35,7 @@ def new(crm: Any, **changes: Any) -> dict[str, Any]:
         "first_name": "Nina",
         "last_name": "New",
         "email": "nina@example.com",
+        "availability": "available",
         "password1": STRONG,
         "password2": STRONG,
         "role": roles.STAFF,

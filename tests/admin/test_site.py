@@ -21,6 +21,8 @@ pytestmark = pytest.mark.django_db
 ALL = {
     "Home",
     "Leads",
+    "Tasks",
+    "Leaves",
     "Pipelines",
     "Tags",
     "Lists",
@@ -40,6 +42,8 @@ BY_ROLE = {
     roles.STAFF: {
         "Home",
         "Leads",
+        "Tasks",
+        "Leaves",
         "Pipelines",
         "Tags",
         "Lists",

@@ -22,12 +22,14 @@ from leads.models import (
     CustomField,
     Lead,
     LeadList,
+    Leave,
     Membership,
     Message,
     Office,
     Pipeline,
     Stage,
     Tag,
+    Task,
     User,
 )
 from leads.models.apikey import Scope
@@ -56,7 +58,7 @@ class KeyClient(APIClient):
         return getattr(self, method.lower())(path, body, format="json", **extra)
 
 
-STORED = (Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField)
+STORED = (Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField, Task, Leave)
 COUNT = "SELECT " + ", ".join(f"(SELECT count(*) FROM {model._meta.db_table})" for model in STORED)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from django.utils import timezone
 
 from leads import roles
 from leads.api.urls import urlpatterns as leads_urls
-from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Message, Office, Tag, User
+from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Leave, Message, Office, Tag, Task, User
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
@@ -55,6 +57,22 @@ ENDPOINTS = {
     },
     ("users", "GET"): Scope.USERS_READ,
     ("user", "GET"): Scope.USERS_READ,
+    ("user", "PATCH"): Scope.USERS_WRITE,
+    ("leaves", "GET"): Scope.USERS_READ,
+    ("leaves", "POST"): Scope.USERS_WRITE,
+    ("leave", "GET"): Scope.USERS_READ,
+    ("leave", "PATCH"): Scope.USERS_WRITE,
+    ("leave", "DELETE"): Scope.USERS_WRITE,
+    ("tasks", "GET"): Scope.CRM_READ,
+    ("tasks", "POST"): Scope.CRM_WRITE,
+    ("lead_tasks", "GET"): Scope.CRM_READ,
+    ("lead_tasks", "POST"): Scope.CRM_WRITE,
+    ("task", "GET"): Scope.CRM_READ,
+    ("task", "PATCH"): Scope.CRM_WRITE,
+    ("task", "DELETE"): Scope.CRM_WRITE,
+    ("task_complete", "POST"): Scope.CRM_WRITE,
+    ("task_cancel", "POST"): Scope.CRM_WRITE,
+    ("task_reopen", "POST"): Scope.CRM_WRITE,
     **dict.fromkeys(
         (("webhooks", "GET"), ("webhooks", "POST"), ("webhook", "GET"), ("webhook", "PATCH"), ("webhook", "DELETE")),
         Scope.WEBHOOKS_ADMIN,
@@ -67,11 +85,14 @@ EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 
 # What each principal gets, by endpoint: within their reach, and beyond it.
 _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
-MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {("refer", "POST"): OK}
+MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | dict.fromkeys(
+    [("refer", "POST"), ("task_complete", "POST"), ("task_cancel", "POST"), ("task_reopen", "POST")], OK
+)
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
         ("message", "DELETE"),
+        ("task", "DELETE"),
         ("offices", "POST"),
         ("office", "PATCH"),
         ("office", "DELETE"),
@@ -80,7 +101,7 @@ STAFF = MAY_ALL | dict.fromkeys(
         ("custom_field", "GET"),
         ("users", "GET"),
         ("user", "GET"),
-        *(endpoint for endpoint, scope in ENDPOINTS.items() if scope == Scope.WEBHOOKS_ADMIN),
+        *(endpoint for endpoint, scope in ENDPOINTS.items() if scope in (Scope.USERS_WRITE, Scope.WEBHOOKS_ADMIN)),
     ],
     FORBIDDEN,
 )
@@ -100,15 +121,27 @@ PATHS = {
     "refer": "leads/{lead}/refer",
     "messages": "leads/{lead}/messages",
     "message": "leads/{lead}/messages/{message}",
+    "lead_tasks": "leads/{lead}/tasks",
+    "task_complete": "tasks/{task}/complete",
+    "task_cancel": "tasks/{task}/cancel",
+    "task_reopen": "tasks/{task}/reopen",
     **{
         name: path
-        for many, one in {"offices": "office", **SET_UP, "users": "user", "webhooks": "webhook"}.items()
+        for many, one in {
+            "offices": "office",
+            **SET_UP,
+            "users": "user",
+            "leaves": "leave",
+            "tasks": "task",
+            "webhooks": "webhook",
+        }.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "custom_fields": "custom-fields",
     "custom_field": "custom-fields/{custom_field}",
 }
 NAMED = {"name": "Whitby"}
+TASK = {"name": "Call back", "due_at": "2026-12-01T09:00:00Z"}
 FIELDS = [{"key": "email", "label": "E-mail", "required": True}]
 BODIES = {
     "lead": {"title": "Dr"},
@@ -118,8 +151,14 @@ BODIES = {
     "custom_fields": {"key": "size", "label": "Size"},
     "custom_field": {"label": "Size"},
     "webhooks": NAMED | {"system": "leadpro", "url": "https://hooks.example.com/in"},
+    "user": {"availability": "away"},
+    "leave": {"reason": "Holiday"},
+    "lead_tasks": TASK,
+    **{name: {} for name in ("task_complete", "task_cancel", "task_reopen")},
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
 }
+
+DAY = date(2026, 12, 1)
 
 Ids = dict[str, int]
 
@@ -138,17 +177,21 @@ def ids(lead: Lead, office: Office) -> Ids:
         "custom_field": CustomField.objects.get(account=account, key="budget").pk,
         "form": Form.objects.create(account=account, name="Hello", title="Hello", fields=FIELDS).pk,
         "webhook": factories.webhook(account=account).pk,
-        "user": member(f"colleague of {account}", account, roles.STAFF).pk,
+        "task": Task.objects.create(lead=lead, **TASK).pk,
+        "user": (colleague := member(f"colleague of {account}", account, roles.STAFF)).pk,
+        "leave": Leave.objects.create(account=account, user=colleague, starts_on=DAY, ends_on=DAY).pk,
     }
 
 
-NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user", "webhook"), 10**9)
+NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "task", "user", "leave", "webhook"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
     bodies = BODIES | {
         "leads": VENDOR | {"office_id": world.a.pk},
         "refer": {"office_id": world.b.pk},
+        "tasks": TASK | {"lead_id": world.lead_a.pk},
+        "leaves": {"user_id": at["user"], "starts_on": "2027-01-04", "ends_on": "2027-01-08"},
     }
     body = bodies.get(name, NAMED) if method in ("POST", "PATCH") else None
     return client.send(method, f"/api/v1/{PATHS[name].format(**at)}", body)
@@ -195,7 +238,8 @@ def test_beyond_reach_is_exactly_as_missing(world: World, who: str, name: str):
     elif who == "staff a":
         # What is set up is the whole account's.
         message = world.lead_b.messages.create(type="inbound", body="Hello")
-        at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk}
+        task = world.lead_b.tasks.create(**TASK)
+        at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk, "task": task.pk}
     for endpoint in endpoints(name):
         check_as_missing(world, who, endpoint, at)
 
@@ -243,6 +287,10 @@ def test_lists_hold_what_the_key_reaches(world: World):
     people = {near["user"], *(world.client(who).key.user_id for who in ("manager", "staff a", "auditor"))}
     assert seen("manager", "users") == people and seen("superuser", "users") == people
     assert seen("manager", f"leads/{world.lead_a.pk}/messages") == {near["message"]}
+    away = world.lead_b.tasks.create(**TASK)
+    assert seen("manager", f"leads/{world.lead_a.pk}/tasks") == seen("staff a", "tasks") == {near["task"]}
+    assert seen("manager", "tasks") == seen("superuser", "tasks") == {near["task"], away.pk}
+    assert seen("staff a", "leaves") == seen("auditor", "leaves") == {near["leave"]}
     everything = {world.lead_a.pk, world.lead_b.pk, world.lead_free.pk}
     assert seen("staff a", "leads") == {world.lead_a.pk}
     assert seen("staff of both", "leads") == {world.lead_a.pk, world.lead_b.pk}

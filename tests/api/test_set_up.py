@@ -313,12 +313,20 @@ def test_users_are_whom_a_lead_can_be_given_to(manager: KeyClient, world: World)
     left = member("left", world.account, roles.STAFF, world.b, is_active=False)
     strange = world.client("stranger").key.user
     users = manager.get(USERS).json()["data"]
-    assert users == [
-        {"id": ada.pk, "name": "Ada King", "email": "ada@example.com"},
-        {"id": manager.key.user_id, "name": "manager", "email": "manager@example.com"},
-    ]
-    assert manager.get(f"{USERS}/{ada.pk}").json() == users[0]
-    for user in (left, strange):
-        check_shape(manager.get(f"{USERS}/{user.pk}"), 404, "not_found")
+    assert [user["id"] for user in users] == [left.pk, ada.pk, manager.key.user_id]
+    assert users[1] == {
+        "id": ada.pk,
+        "name": "Ada King",
+        "email": "ada@example.com",
+        "first_name": "Ada",
+        "last_name": "King",
+        "phone": None,
+        "time_zone": None,
+        "availability": "available",
+        "is_active": True,
+    }
+    assert [user["is_active"] for user in users] == [False, True, True]
+    assert manager.get(f"{USERS}/{ada.pk}").json() == users[1]
+    check_shape(manager.get(f"{USERS}/{strange.pk}"), 404, "not_found")
     lead = manager.send("POST", LEADS, VENDOR | {"owner_id": ada.pk}).json()
     assert (lead["owner"], lead["owner_name"]) == ("ada@example.com", "Ada King")

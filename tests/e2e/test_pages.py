@@ -19,6 +19,7 @@ LOOKS = {
 LISTS = (
     *(f"leads/{name}/" for name in ("office", "user", "apikey", "account", "pipeline", "customfield", "form")),
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign")),
+    *(f"leads/{name}/" for name in ("task", "leave")),
 )
 
 
