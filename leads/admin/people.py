@@ -65,7 +65,7 @@ class PersonAdmin(UserAdmin, Admin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         account = ["account"] if scope_of(request).every_account else []
-        return ["who", "user_name", "role", *account, "offices", "availability", "state", "last_seen"]
+        return ["who", "user_name", "role", *account, "offices", "shown_as", "state", "last_seen"]
 
     @display(description="Person")
     def who(self, user: User) -> SafeString:
@@ -91,7 +91,7 @@ class PersonAdmin(UserAdmin, Admin):
         return clip(", ".join(office.name for office in membership.offices.all()) if membership else "")
 
     @display(description="Availability")
-    def availability(self, user: User) -> SafeString:
+    def shown_as(self, user: User) -> SafeString:
         until = user.away_until  # type: ignore[attr-defined]
         shown = badge(user.availability, user.get_availability_display())
         return format_html("{} {}", badge("UNREAD", f"On leave to {day(until)}"), shown) if until else shown

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
 from leads import roles
-from leads.models import ApiKey, Membership, User
+from leads.models import ApiKey, Leave, Membership, User
 from tests.admin.conftest import PASSWORD, new_user
 from tests.admin.page import Page
+from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -303,3 +307,129 @@ def test_a_role_offers_the_rights_of_our_own_pages_in_words(crm, sign_in):
         assert right in words
     assert "log entry" not in words
     assert "CRM | lead" not in words
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def told(user: User) -> list[tuple[str, int | None]]:
+    """(type, who did it) of each event of this person, oldest first."""
+    events = Event.objects.filter(record="user", record_id=user.pk).order_by("pk")
+    return list(events.values_list("type", "actor_id"))
+
+
+def test_a_new_person_is_told_once_with_their_account(crm, sign_in):
+    before = Event.objects.count()
+    sign_in(crm.manager).post(ADD, new(crm, phone="07123", time_zone="Europe/London", availability="busy"))
+    user = User.objects.get(username="new")
+    assert (user.phone, user.time_zone, user.availability) == ("07123", "Europe/London", "busy")
+    (event,) = Event.objects.all()[before:]
+    assert (event.type, event.account, event.actor_id) == ("user.created", crm.account, crm.manager.pk)
+    told_of = json.loads(event.snapshot)
+    assert told_of["roles"] == [roles.STAFF]
+    assert STRONG not in event.snapshot
+    assert user.password not in event.snapshot
+
+
+@pytest.mark.parametrize(
+    ("changes", "types"),
+    [
+        ({"availability": "away"}, ["user.availability_changed", "user.updated"]),
+        ({"is_active": ""}, ["user.activation_changed", "user.updated"]),
+        ({"first_name": "Sam"}, ["user.updated"]),
+        ({"role": roles.AUDITOR, "offices": []}, []),
+        ({}, []),
+    ],
+)
+def test_each_change_of_a_person_is_told(crm, sign_in, changes, types):
+    client = sign_in(crm.manager)
+    before = len(told(crm.staff))
+    data = filled(client, page_of(crm.staff), **changes)
+    if changes.get("is_active") == "":
+        del data["is_active"]
+    assert client.post(page_of(crm.staff), data).status_code == 302
+    assert told(crm.staff)[before:] == [(type_, crm.manager.pk) for type_ in types]
+
+
+def test_somebody_without_an_account_is_told_of_nowhere(crm, sign_in):
+    client = sign_in(crm.superuser)
+    before = Event.objects.count()
+    data = filled(client, page_of(crm.superuser), first_name="Root", availability="busy")
+    assert client.post(page_of(crm.superuser), data).status_code == 302
+    assert User.objects.get(pk=crm.superuser.pk).availability == "busy"
+    assert Event.objects.count() == before
+
+
+def test_signing_in_out_and_passwords_tell_nothing(crm, sign_in, client):
+    before, row = Event.objects.count(), User.objects.values().get(pk=crm.staff.pk)
+    page = Page(client.get("/admin/login/"))
+    (form,) = [form for form in page.forms if "password" in form]
+    assert client.post("/admin/login/", form | {"username": "staff", "password": PASSWORD}).status_code == 302
+    assert client.get("/admin/leads/lead/").status_code == 200
+    client.post(
+        "/admin/password_change/",
+        dict.fromkeys(("new_password1", "new_password2"), STRONG) | {"old_password": PASSWORD},
+    )
+    client.post("/admin/logout/")
+    manager = sign_in(crm.manager)
+    data = Page(manager.get(page_of(crm.staff, "password"))).form("user_form")
+    assert (
+        manager.post(page_of(crm.staff, "password"), data | {"password1": STRONG, "password2": STRONG}).status_code
+        == 302
+    )
+    after = User.objects.values().get(pk=crm.staff.pk)
+    assert {key for key in row if row[key] != after[key]} == {"last_login", "password"}
+    assert Event.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"availability": "asleep"}, "asleep is not one of the available choices"),
+        ({"time_zone": "Europe/Atlantis"}, "Time zone must be one of those on offer."),
+        ({"phone": "a\x07b"}, "Phone must not contain control characters"),
+        ({"first_name": "a\x07b"}, "must not contain control characters"),
+    ],
+)
+def test_what_is_wrong_about_a_person_is_said(crm, sign_in, changes, said):
+    client = sign_in(crm.manager)
+    response = client.post(page_of(crm.staff), filled(client, page_of(crm.staff), **changes))
+    assert said in Page(response).text
+    assert told(crm.staff)[1:] == []
+
+
+def test_everybody_sets_their_own_availability(crm, sign_in):
+    for user in (crm.staff, crm.manager, crm.auditor, crm.powerless):
+        client = sign_in(user)
+        page = Page(client.get("/admin/"))
+        assert "availability" in page.names
+        before = len(told(user))
+        response = client.post(
+            "/admin/availability/", {"availability": "busy"}, headers={"referer": "http://testserver/admin/"}
+        )
+        assert response["Location"] == "http://testserver/admin/"
+        assert "You are shown as busy." in Page(client.get("/admin/")).text
+        assert told(user)[before:] == [("user.availability_changed", user.pk), ("user.updated", user.pk)]
+
+
+def test_what_is_no_availability_is_refused(crm, sign_in):
+    client = sign_in(crm.staff)
+    for data in ({}, {"availability": "asleep"}, {"availability": ""}):
+        assert client.post("/admin/availability/", data).status_code == 400
+    assert client.get("/admin/availability/").status_code == 405
+    assert sign_in(crm.outsider).post("/admin/availability/", {"availability": "busy"}).status_code == 302
+    assert set(User.objects.values_list("availability", flat=True)) == {"available"}
+
+
+def test_the_list_says_who_is_available_and_who_is_away_today(crm, sign_in):
+    today = timezone.localdate()
+    crm.staff.availability = "busy"
+    crm.staff.save()
+    for user, first, last in ((crm.staff_b, -1, 2), (crm.auditor, 1, 2), (crm.manager, -3, -1)):
+        days = (today + timedelta(days=first), today + timedelta(days=last))
+        Leave.objects.create(account=crm.account, user=user, starts_on=days[0], ends_on=days[1])
+    text = Page(sign_in(crm.manager).get(LIST)).text
+    until = today + timedelta(days=2)
+    assert text.count("On leave to") == 1
+    assert f"On leave to {until.day} {until:%b %Y} Available Active" in text
+    assert text.count("Busy Active") == 1
