@@ -93,8 +93,10 @@ class PersonAdmin(UserAdmin, Admin):
     @display(description="Availability")
     def shown_as(self, user: User) -> SafeString:
         until = user.away_until  # type: ignore[attr-defined]
-        shown = badge(user.availability, user.get_availability_display())
-        return format_html("{} {}", badge("UNREAD", f"On leave to {day(until)}"), shown) if until else shown
+        if until is None:
+            return badge(user.availability, user.get_availability_display())
+        to = format_html('<span class="lc-subtle lc-hide-phone">to {}</span>', day(until))
+        return format_html("{} {}", badge("held", "On leave"), to)
 
     @display(description="State")
     def state(self, user: User) -> SafeString:

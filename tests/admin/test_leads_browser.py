@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from leads import roles
-from leads.models import ApiKey, Lead, LeadList, Membership, User
+from leads.models import ApiKey, Lead, LeadList, Membership, Task, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -178,3 +180,45 @@ def test_a_message_comes_back_to_its_thread(opened: Callable[[str], Page]):
     page.get_by_role("link", name="Edit message").click()
     page.get_by_role("link", name="Go back").click()
     expect(page.get_by_text("Thursday at ten")).to_be_visible()
+
+
+def test_a_task_is_closed_from_the_list_and_from_the_leads_page(opened: Callable[[str], Page]):
+    lead = factories.lead()
+    due = timezone.now() + timedelta(hours=1)
+    for name in ("Ring", "Visit"):
+        Task.objects.create(lead=lead, name=name, due_at=due)
+    page = opened("/admin/leads/task/?q=i")
+    page.get_by_role("button", name="Complete Ring").click()
+    expect(page.get_by_text("Task Ring completed.")).to_be_visible()
+    assert page.url.endswith("/admin/leads/task/?q=i")
+    page = opened(f"/admin/leads/lead/{lead.pk}/change/#tasks")
+    page.get_by_role("button", name="Cancel Visit").click()
+    expect(page.get_by_text("Task Visit cancelled.")).to_be_visible()
+    # The tab is still open.
+    expect(page.get_by_role("button", name="Reopen Ring")).to_be_visible()
+    assert set(Task.objects.values_list("name", "status")) == {("Ring", "completed"), ("Visit", "cancelled")}
+
+
+def test_a_lead_is_found_for_a_task(opened: Callable[[str], Page]):
+    lead = factories.lead()
+    page = opened("/admin/leads/task/add/")
+    page.get_by_label("Name").fill("Ring")
+    page.locator("input[name=due_at]").fill("2026-12-01T09:00:00")
+    page.locator(".form-row, .field-lead").locator(".select2-selection").first.click()
+    page.locator(".select2-search__field").fill("Hartley")
+    page.locator(".select2-results__option", has_text="Hartley").first.click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("saved.")).to_be_visible()
+    assert Task.objects.get().lead == lead
+
+
+def test_the_account_menu_sets_ones_availability(opened: Callable[[str], Page]):
+    page = opened("/admin/leads/lead/")
+    menu = page.get_by_role("form", name="Your availability")
+    expect(menu).to_be_hidden()
+    page.get_by_text("dana@example.com").click()
+    expect(menu.get_by_role("button", name="Available")).to_have_attribute("aria-pressed", "true")
+    menu.get_by_role("button", name="Away").click()
+    expect(page.get_by_text("You are shown as away.")).to_be_visible()
+    assert page.url.endswith("/admin/leads/lead/")
+    assert User.objects.get().availability == "away"
