@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -44,6 +45,10 @@ TONES: Mapping[str, str] = {
     "busy": "state-held",
     "away": "tone-neutral",
     "offline": "state-cancelled",
+    # Opportunity
+    "open": "tone-info",
+    "won": "tone-success",
+    "lost": "tone-neutral",
 }
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -143,6 +148,13 @@ def duration(milliseconds: int | None) -> str:
 
 def number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
+
+
+def amount(value: Decimal | None) -> str:
+    """ "1,200"; "1,200.50"."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
 
 
 def capped(value: int, cap: int) -> str:

@@ -23,7 +23,9 @@ from leads import setup as setups
 from leads.admin import stages
 from leads.admin.base import is_key, scope_of
 from leads.fields import BY_KEY
-from leads.models import Campaign, LeadList, Office, Pipeline, Tag, User
+from leads.models import ActivityType, Campaign, LeadList, Office, OpportunityType, Pipeline, Tag, User
+from leads.models.kind import ActivityKind
+from leads.models.opportunity import OpportunityStatus
 from leads.scope import Scope
 
 # The value of the owner filter for whoever is signed in.
@@ -158,6 +160,48 @@ class CampaignFilter(_Records):
     model = Campaign
 
 
+class ActivityTypeFilter(_Records):
+    """Of the activities of leads."""
+
+    title = parameter_name = relation = "type"
+    model = ActivityType
+
+    def seen(self, scope: Scope) -> Q:
+        return scope.in_account() & ~Q(kind=ActivityKind.COMPANY)
+
+
+class OpportunityTypeFilter(_Records):
+    title = parameter_name = relation = "type"
+    model = OpportunityType
+
+
+class OpportunityStageFilter(MultipleDropdownFilter):
+    """By name: types may share stages."""
+
+    title = parameter_name = "stage"
+    all_option = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        types = OpportunityType.objects.filter(scope_of(request).in_account()).order_by("account__name", "code")
+        names = dict.fromkeys(stage for stages in types.values_list("stages", flat=True) for stage in stages)
+        return [(name, name) for name in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        return queryset.filter(stage__in=dict(self.lookup_choices).keys() & set(chosen)) if chosen else queryset
+
+
+class OpportunityStatusFilter(CheckboxFilter):
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return OpportunityStatus.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        return queryset.filter(status__in=set(OpportunityStatus.values) & set(chosen)) if chosen else queryset
+
+
 class OwnerFilter(_Records):
     """Whoever owns leads or may be given some, also when they are inactive by now."""
 
@@ -204,25 +248,27 @@ class DaysForm(forms.Form):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(**options)
         for end in ("from", "to"):
-            attrs = {"type": "date", "aria-label": f"Created {end}", "class": " ".join(INPUT_CLASSES)}
+            words = f"{name.removesuffix('_at').capitalize()} {end}"
+            attrs = {"type": "date", "aria-label": words, "class": " ".join(INPUT_CLASSES)}
             self.fields[f"{name}_{end}"] = forms.CharField(required=False, widget=forms.TextInput(attrs=attrs))
 
 
-class CreatedFilter(RangeDateFilter):
-    """Whole days, the last one included."""
+class DaysFilter(RangeDateFilter):
+    """By a date and time, in whole days, the last one included."""
 
     form_class = DaysForm
+    words: ClassVar[str]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.title = "date created"
+        self.title = self.words
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = self._day("from"), self._day("to")
         if first is not None:
-            queryset = queryset.filter(created_at__gte=_midnight(first))
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": _midnight(first)})
         if last is not None and last < date.max:
-            queryset = queryset.filter(created_at__lt=_midnight(last + timedelta(days=1)))
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": _midnight(last + timedelta(days=1))})
         return queryset
 
     def _day(self, end: str) -> date | None:
@@ -231,6 +277,14 @@ class CreatedFilter(RangeDateFilter):
             return date.fromisoformat(str(value))
         except ValueError:
             return None
+
+
+class CreatedFilter(DaysFilter):
+    words = "date created"
+
+
+class HappenedFilter(DaysFilter):
+    words = "date"
 
 
 def _midnight(day: date) -> datetime:

@@ -171,18 +171,18 @@ class Reference(forms.ModelChoiceField):
 class Parent(Reference):
     def __init__(self, queryset: Any, *, visible: Any, **options: Any) -> None:
         self.visible = visible
-        super().__init__(queryset, key="parent_id", widget=ParentWidget(), **options)
+        super().__init__(queryset, key="parent_id", widget=Autocomplete(Lead._meta.get_field("parent")), **options)
 
     def label_from_instance(self, obj: Lead) -> str:
         # The parent that somebody else gave may lie in an office whose leads this user does not see.
         return str(obj) if self.visible.filter(pk=obj.pk).exists() else f"Lead {obj.pk}"
 
 
-class ParentWidget(AutocompleteSelect):
-    """Asks the admin's autocomplete view, which searches the leads that the user sees."""
+class Autocomplete(AutocompleteSelect):
+    """Asks the admin's autocomplete view, which searches the records that the user sees."""
 
-    def __init__(self) -> None:
-        super().__init__(Lead._meta.get_field("parent"), admin.site)
+    def __init__(self, relation: Any) -> None:
+        super().__init__(relation, admin.site)
 
     def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
         # What is no key cannot be looked up to be shown as selected.

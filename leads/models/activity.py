@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import F
 from django.utils import timezone
 
-from leads.changes import Row
+from leads.changes import Row, unit
 from leads.models.company import Company
 from leads.models.entity import Entity, MadeBySomebody, OfLead, Source, person_names, told_person
 from leads.models.kind import ActivityKind, ActivityType, value_fault
@@ -100,6 +100,18 @@ class Activity(AnyActivity, OfLead):
 
     def __str__(self) -> str:
         return str(self.type)
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        return self.type.kind == ActivityKind.SALES and self.cancelled_at is None
+
+    def cancel(self) -> None:
+        """A sales activity; ValidationError for any other. One that was cancelled before stays as it is."""
+        with unit() as work:
+            self.refresh_from_db(from_queryset=Activity.objects.select_for_update(of=("self",)))
+            if self.cancelled_at is None:
+                self.cancelled_at = work.now
+                self.save()
 
     @classmethod
     def faults(cls, before: Row | None, after: Row) -> Mapping[str, str]:

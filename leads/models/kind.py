@@ -15,8 +15,11 @@ from leads.models.account import Account
 
 # mx_Custom_1 and so on.
 MOST_FIELDS = 50
+MOST_STAGES = 100
+# Of a label or a stage.
 LONGEST_LABEL = 100
 LONGEST_VALUE = 2000
+HIGHEST_CODE = 999_999
 
 
 class Kind(models.Model):
@@ -59,13 +62,26 @@ class Kind(models.Model):
             if self.code is None:
                 highest = self.of_account(using).aggregate(Max("code"))["code__max"] or 0
                 self.code = max(highest + 1, self.first_code)
-            stored = self.of_account(using).filter(pk=self.pk).first()
-            if fault := label_fault(self.fields, stored.fields if stored is not None and self.is_used(using) else ()):
-                raise ValidationError({"fields": ValidationError(fault, code="fields")})
+            if faults := self.faults(using):
+                raise ValidationError({key: ValidationError(text, code=key) for key, text in faults.items()})
             super().save(*args, using=using, **kwargs)
 
     def of_account(self, using: str) -> models.QuerySet[Any]:
         return type(self)._base_manager.using(using).filter(account_id=self.account_id)
+
+    def faults(self, using: str = "default") -> dict[str, str]:
+        """Field -> what is wrong with it, also beside the records that are of this kind."""
+        stored = self.of_account(using).filter(pk=self.pk).first() if self.pk is not None else None
+        kept = stored if stored is not None and self.is_used(using) else None
+        return {key: fault for key, fault in self.judged(kept, using).items() if fault is not None}
+
+    def judged(self, kept: Any, using: str) -> dict[str, str | None]:
+        """The same with None for what is right; kept is the kind as it is stored, where it is in use."""
+        wrong = self.code is not None and not 0 < self.code <= HIGHEST_CODE
+        return {
+            "code": f"must be a whole number from 1 to {HIGHEST_CODE}" if wrong else None,
+            "fields": label_fault(self.fields, kept.fields if kept is not None else ()),
+        }
 
     def is_used(self, using: str = "default") -> bool:
         """Whether a record is of this kind."""
@@ -74,16 +90,29 @@ class Kind(models.Model):
 
 def label_fault(labels: Any, kept: Any = ()) -> str | None:
     """What is wrong with a kind's labels; those in `kept` stay where they are. The sentence begins without a name."""
-    if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
-        return "must be a list of labels"
-    if len(labels) > MOST_FIELDS:
-        return f"must be at most {MOST_FIELDS}"
-    if any(len(label) > LONGEST_LABEL for label in labels):
-        return f"must have labels of at most {LONGEST_LABEL} characters"
-    if len({label.casefold() for label in labels}) < len(labels):
-        return "must have each label once"
+    if fault := _names_fault(labels, "labels", MOST_FIELDS):
+        return fault
     if labels[: len(kept)] != list(kept):
         return "of a kind that is in use keep their labels and places: add new ones behind them"
+    return None
+
+
+def stages_fault(stages: Any) -> str | None:
+    if fault := _names_fault(stages, "stages", MOST_STAGES):
+        return fault
+    return None if stages else "must be at least one"
+
+
+def _names_fault(names: Any, noun: str, most: int) -> str | None:
+    """What is wrong with names in their order."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        return f"must be a list of {noun}"
+    if len(names) > most:
+        return f"must be at most {most}"
+    if any(len(name) > LONGEST_LABEL for name in names):
+        return f"must have {noun} of at most {LONGEST_LABEL} characters"
+    if len({name.casefold() for name in names}) < len(names):
+        return f"must have each {noun.removesuffix('s')} once"
     return None
 
 
@@ -117,6 +146,11 @@ class ActivityType(Kind):
     def is_used(self, using: str = "default") -> bool:
         return any(records.using(using).exists() for records in (self.activities.all(), self.company_activities.all()))
 
+    def judged(self, kept: Any, using: str) -> dict[str, str | None]:
+        changed = kept is not None and kept.kind != self.kind
+        fault = f"of a type that is in use stays {kept.get_kind_display().lower()}" if changed else None
+        return super().judged(kept, using) | {"kind": fault}
+
 
 class OpportunityType(Kind):
     first_code = 12_000
@@ -129,6 +163,20 @@ class OpportunityType(Kind):
 
     def is_used(self, using: str = "default") -> bool:
         return bool(self.opportunities.using(using).exists())
+
+    def judged(self, kept: Any, using: str) -> dict[str, str | None]:
+        fault = stages_fault(self.stages)
+        lost = None if fault or kept is None else self.lost(using)
+        if lost is not None:
+            stage, count = lost
+            stand = "opportunity stands" if count == 1 else "opportunities stand"
+            fault = f"must keep {stage}: {count:,} {stand} in it"
+        return super().judged(kept, using) | {"stages": fault}
+
+    def lost(self, using: str = "default") -> tuple[str, int] | None:
+        """A stage in which opportunities stand, and how many, that is none of the stages any more."""
+        standing = self.opportunities.using(using).exclude(stage__in=self.stages).order_by("stage")
+        return standing.values_list("stage").annotate(count=models.Count("pk")).first()
 
 
 ACTIVITY_TYPES = (
