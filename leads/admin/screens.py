@@ -4,18 +4,6 @@ from django.contrib import admin
 
 from leads.admin import (
     account,
-    apikey,
-    custom_field,
-    form,
-    label,
-    lead,
-    leave,
-    message,
-    office,
-    people,
-    pipeline,
-    role,
-    task,
     activity,
     apikey,
     custom_field,
@@ -23,12 +11,14 @@ from leads.admin import (
     kind,
     label,
     lead,
+    leave,
     message,
     office,
     opportunity,
     people,
     pipeline,
     role,
+    task,
 )
 
 __all__ = [

@@ -95,7 +95,10 @@ class Many(Listed):
         with unit():
             record = self.new()
             self.store(record, self.sent)
-        return Response(self.wire(record), 201, headers={"Location": f"{request.path.rstrip('/')}/{record.pk}"})
+        return Response(self.wire(record), 201, headers={"Location": self.address(request, record)})
+
+    def address(self, request: Request, record: Any) -> str:
+        return f"{request.path.rstrip('/')}/{record.pk}"
 
 
 class Retrieved(Resource):

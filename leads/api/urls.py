@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.urls import re_path
 
+from leads.api.activities import Activities, CancelActivity, LeadActivities, OneActivity
+from leads.api.activity_types import ActivityTypes, OneActivityType
 from leads.api.campaigns import Campaigns, OneCampaign
 from leads.api.custom_fields import CustomFields, OneCustomField
 from leads.api.forms import Forms, OneForm
@@ -12,6 +14,8 @@ from leads.api.leaves import Leaves, OneLeave
 from leads.api.lists import Lists, OneList
 from leads.api.messages import Messages, OneMessage
 from leads.api.offices import Offices, OneOffice
+from leads.api.opportunities import LeadOpportunities, OneOpportunity, Opportunities
+from leads.api.opportunity_types import OneOpportunityType, OpportunityTypes
 from leads.api.pipelines import OnePipeline, Pipelines
 from leads.api.tags import OneTag, Tags
 from leads.api.tasks import Cancel, Complete, LeadTasks, OneTask, Reopen, Tasks
@@ -29,10 +33,22 @@ urlpatterns = [
     re_path(r"^tasks/(?P<pk>[^/]+)/cancel/?$", Cancel.as_view(), name="task_cancel"),
     re_path(r"^tasks/(?P<pk>[^/]+)/reopen/?$", Reopen.as_view(), name="task_reopen"),
     re_path(r"^tasks/(?P<pk>[^/]+)/?$", OneTask.as_view(), name="task"),
+    re_path(r"^leads/(?P<lead_pk>[^/]+)/activities/?$", LeadActivities.as_view(), name="lead_activities"),
+    re_path(r"^leads/(?P<lead_pk>[^/]+)/opportunities/?$", LeadOpportunities.as_view(), name="lead_opportunities"),
+    re_path(r"^leads/(?P<pk>[^/]+)/?$", OneLead.as_view(), name="lead"),
+    re_path(r"^activities/?$", Activities.as_view(), name="activities"),
+    re_path(r"^activities/(?P<pk>[^/]+)/cancel/?$", CancelActivity.as_view(), name="activity_cancel"),
+    re_path(r"^activities/(?P<pk>[^/]+)/?$", OneActivity.as_view(), name="activity"),
+    re_path(r"^opportunities/?$", Opportunities.as_view(), name="opportunities"),
+    re_path(r"^opportunities/(?P<pk>[^/]+)/?$", OneOpportunity.as_view(), name="opportunity"),
     re_path(r"^offices/?$", Offices.as_view(), name="offices"),
     re_path(r"^offices/(?P<pk>[^/]+)/?$", OneOffice.as_view(), name="office"),
     re_path(r"^pipelines/?$", Pipelines.as_view(), name="pipelines"),
     re_path(r"^pipelines/(?P<pk>[^/]+)/?$", OnePipeline.as_view(), name="pipeline"),
+    re_path(r"^opportunity-types/?$", OpportunityTypes.as_view(), name="opportunity_types"),
+    re_path(r"^opportunity-types/(?P<pk>[^/]+)/?$", OneOpportunityType.as_view(), name="opportunity_type"),
+    re_path(r"^activity-types/?$", ActivityTypes.as_view(), name="activity_types"),
+    re_path(r"^activity-types/(?P<pk>[^/]+)/?$", OneActivityType.as_view(), name="activity_type"),
     re_path(r"^tags/?$", Tags.as_view(), name="tags"),
     re_path(r"^tags/(?P<pk>[^/]+)/?$", OneTag.as_view(), name="tag"),
     re_path(r"^lists/?$", Lists.as_view(), name="lists"),

@@ -102,8 +102,12 @@ class Activity(AnyActivity, OfLead):
         return str(self.type)
 
     @property
+    def is_sale(self) -> bool:
+        return self.type.kind == ActivityKind.SALES
+
+    @property
     def can_be_cancelled(self) -> bool:
-        return self.type.kind == ActivityKind.SALES and self.cancelled_at is None
+        return self.is_sale and self.cancelled_at is None
 
     def cancel(self) -> None:
         """A sales activity; ValidationError for any other. One that was cancelled before stays as it is."""

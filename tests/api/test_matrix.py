@@ -9,7 +9,24 @@ from django.utils import timezone
 
 from leads import roles
 from leads.api.urls import urlpatterns as leads_urls
-from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Leave, Message, Office, Tag, Task, User
+from leads.models import (
+    Account,
+    Activity,
+    ActivityType,
+    Campaign,
+    CustomField,
+    Form,
+    Lead,
+    LeadList,
+    Leave,
+    Message,
+    Office,
+    Opportunity,
+    OpportunityType,
+    Tag,
+    Task,
+    User,
+)
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
@@ -24,7 +41,11 @@ SET_UP = {
     "campaigns": "campaign",
     "custom_fields": "custom_field",
     "forms": "form",
+    "activity_types": "activity_type",
+    "opportunity_types": "opportunity_type",
 }
+# Of a lead, beside its messages.
+OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 
 # Address, method -> the scope that it takes.
 ENDPOINTS = {
@@ -55,6 +76,20 @@ ENDPOINTS = {
             (one, "DELETE"): Scope.SETUP_WRITE,
         }.items()
     },
+    **{
+        endpoint: scope
+        for many, one in OF_LEAD.items()
+        for endpoint, scope in {
+            (f"lead_{many}", "GET"): Scope.CRM_READ,
+            (f"lead_{many}", "POST"): Scope.CRM_WRITE,
+            (many, "GET"): Scope.CRM_READ,
+            (many, "POST"): Scope.CRM_WRITE,
+            (one, "GET"): Scope.CRM_READ,
+            (one, "PATCH"): Scope.CRM_WRITE,
+            (one, "DELETE"): Scope.CRM_WRITE,
+        }.items()
+    },
+    ("activity_cancel", "POST"): Scope.CRM_WRITE,
     ("users", "GET"): Scope.USERS_READ,
     ("user", "GET"): Scope.USERS_READ,
     ("user", "PATCH"): Scope.USERS_WRITE,
@@ -88,11 +123,15 @@ _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | dict.fromkeys(
     [("refer", "POST"), ("task_complete", "POST"), ("task_cancel", "POST"), ("task_reopen", "POST")], OK
 )
+MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
+    (name, "POST"): OK for name in ("refer", "activity_cancel")
+}
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
         ("message", "DELETE"),
         ("task", "DELETE"),
+        *((one, "DELETE") for one in OF_LEAD.values()),
         ("offices", "POST"),
         ("office", "PATCH"),
         ("office", "DELETE"),
@@ -139,6 +178,16 @@ PATHS = {
     },
     "custom_fields": "custom-fields",
     "custom_field": "custom-fields/{custom_field}",
+    "activity_types": "activity-types",
+    "activity_type": "activity-types/{activity_type}",
+    "opportunity_types": "opportunity-types",
+    "opportunity_type": "opportunity-types/{opportunity_type}",
+    **{
+        name: path
+        for many, one in OF_LEAD.items()
+        for name, path in {f"lead_{many}": f"leads/{{lead}}/{many}", many: many, one: f"{many}/{{{one}}}"}.items()
+    },
+    "activity_cancel": "activities/{activity}/cancel",
 }
 NAMED = {"name": "Whitby"}
 TASK = {"name": "Call back", "due_at": "2026-12-01T09:00:00Z"}
@@ -156,6 +205,9 @@ BODIES = {
     "lead_tasks": TASK,
     **{name: {} for name in ("task_complete", "task_cancel", "task_reopen")},
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
+    "opportunity_types": NAMED | {"stages": ["New"]},
+    "activity": {"note": "Rang"},
+    "activity_cancel": {},
 }
 
 DAY = date(2026, 12, 1)
@@ -176,6 +228,10 @@ def ids(lead: Lead, office: Office) -> Ids:
         "campaign": Campaign.objects.get(account=account, name="Spring").pk,
         "custom_field": CustomField.objects.get(account=account, key="budget").pk,
         "form": Form.objects.create(account=account, name="Hello", title="Hello", fields=FIELDS).pk,
+        "activity_type": ActivityType.objects.create(account=account, name="Survey").pk,
+        "opportunity_type": OpportunityType.objects.create(account=account, name="Renewal", stages=["Due"]).pk,
+        "activity": activity(lead).pk,
+        "opportunity": opportunity(lead).pk,
         "webhook": factories.webhook(account=account).pk,
         "task": Task.objects.create(lead=lead, **TASK).pk,
         "user": (colleague := member(f"colleague of {account}", account, roles.STAFF)).pk,
@@ -186,13 +242,34 @@ def ids(lead: Lead, office: Office) -> Ids:
 NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "task", "user", "leave", "webhook"), 10**9)
 
 
+def activity(lead: Lead) -> Activity:
+    """One that can be cancelled."""
+    return Activity.objects.create(lead=lead, type=ActivityType.objects.get(account=lead.account, code=30))
+
+
+def opportunity(lead: Lead) -> Opportunity:
+    deals = OpportunityType.objects.get(account=lead.account, code=12_000)
+    return Opportunity.objects.create(lead=lead, type=deals, name="Roof", stage="Proposal")
+
+
+NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), *OF_LEAD.values(), "user", "webhook"), 10**9)
+
+
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
     bodies = BODIES | {
         "leads": VENDOR | {"office_id": world.a.pk},
         "refer": {"office_id": world.b.pk},
         "tasks": TASK | {"lead_id": world.lead_a.pk},
         "leaves": {"user_id": at["user"], "starts_on": "2027-01-04", "ends_on": "2027-01-08"},
+        "lead_activities": {"type_id": ActivityType.objects.get(account=world.account, code=21).pk},
+        "lead_opportunities": {
+            "type_id": OpportunityType.objects.get(account=world.account, code=12_000).pk,
+            "name": "Roof",
+            "stage": "Proposal",
+        },
     }
+    for many in OF_LEAD:
+        bodies[many] = bodies[f"lead_{many}"] | {"lead_id": world.lead_a.pk}
     body = bodies.get(name, NAMED) if method in ("POST", "PATCH") else None
     return client.send(method, f"/api/v1/{PATHS[name].format(**at)}", body)
 
@@ -240,6 +317,8 @@ def test_beyond_reach_is_exactly_as_missing(world: World, who: str, name: str):
         message = world.lead_b.messages.create(type="inbound", body="Hello")
         task = world.lead_b.tasks.create(**TASK)
         at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk, "task": task.pk}
+        at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk}
+        at |= {"activity": activity(world.lead_b).pk, "opportunity": opportunity(world.lead_b).pk}
     for endpoint in endpoints(name):
         check_as_missing(world, who, endpoint, at)
 
@@ -291,6 +370,10 @@ def test_lists_hold_what_the_key_reaches(world: World):
     assert seen("manager", f"leads/{world.lead_a.pk}/tasks") == seen("staff a", "tasks") == {near["task"]}
     assert seen("manager", "tasks") == seen("superuser", "tasks") == {near["task"], away.pk}
     assert seen("staff a", "leaves") == seen("auditor", "leaves") == {near["leave"]}
+    for many, one in OF_LEAD.items():
+        other = (activity if one == "activity" else opportunity)(world.lead_b)
+        assert seen("staff a", many) == seen("manager", f"leads/{world.lead_a.pk}/{many}") == {near[one]}
+        assert seen("manager", many) == seen("auditor", many) == seen("superuser", many) == {near[one], other.pk}
     everything = {world.lead_a.pk, world.lead_b.pk, world.lead_free.pk}
     assert seen("staff a", "leads") == {world.lead_a.pk}
     assert seen("staff of both", "leads") == {world.lead_a.pk, world.lead_b.pk}
