@@ -6,12 +6,15 @@ import json
 import re
 from pathlib import Path
 
+from leads.api.activities import Activities
 from leads.api.errors import STATUSES
 from leads.api.filters import FILTERS
+from leads.api.opportunities import Opportunities
 from leads.api.pagination import LARGEST, USUAL
 from leads.api.parser import DEEPEST, LARGEST_BODY
 from leads.custom import KINDS
 from leads.fields import FIELDS
+from leads.models import ActivityType, OpportunityType
 from leads.models.apikey import Scope
 from leads.models.message import GENERATION
 from leads.validation import MOST_LABELS
@@ -24,7 +27,8 @@ TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 
 
 def test_scopes_filters_codes_and_limits():
-    for word in [*Scope, *FILTERS, *dict(KINDS), *GENERATION, *DIALECTS, *OPERATORS]:
+    filters = {**FILTERS, **Activities.filters, **Opportunities.filters}
+    for word in [*Scope, *filters, *dict(KINDS), *GENERATION, *DIALECTS, *OPERATORS]:
         assert f"`{word}`" in TEXT
     for status, (code, _) in STATUSES.items():
         assert f"| {status} | `{code}` |" in TEXT
@@ -86,3 +90,23 @@ def test_examples(manager: KeyClient, world: World):
         "USER",
         "LEAVE",
     } == set(ids)
+    named = {
+        "refer": {"office_id": world.b.pk},
+        "activities": {"type_id": ActivityType.objects.get(account=world.account, code=30).pk},
+        "opportunities": {"type_id": OpportunityType.objects.get(account=world.account).pk},
+    }
+    ids: dict[str, int] = {}
+    for method, path, body in commands():
+        for name, pk in ids.items():
+            path = path.replace(f"${name}", str(pk))
+        if given := named.get(path.split("/")[-1]):
+            body = json.dumps(json.loads(body) | given)
+        response = manager.send(method, path, body or None)
+        assert response.status_code in (200, 201, 204), (method, path, response.content)
+        if response.status_code == 201:
+            noun = path.split("/")[-1].upper()
+            ids[f"{noun[:-3]}Y" if noun.endswith("IES") else noun[:-1]] = response.json()["id"]
+    used = {"LEAD", "MESSAGE", "ACTIVITY", "OPPORTUNITY", "PIPELINE", "TAG"}
+    assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", *used}
+    made = {"LIST", "CAMPAIGN", "CUSTOM-FIELD", "ACTIVITY-TYPE", "OPPORTUNITY-TYPE", "FORM", "WEBHOOK"}
+    assert used | made == set(ids)
