@@ -401,6 +401,19 @@ _LEADENGINE: tuple[Field, ...] = (
     _texts("sentiment_history", "Sentiment history", ENGAGEMENT, measured=True),
 )
 
+# Of records that came later: behind what receivers know.
+_LATER: tuple[Field, ...] = (
+    Field(
+        "company_id",
+        "Linked company",
+        "reference",
+        COMPANY,
+        column=True,
+        help="One of the account's companies. The name beside it stays what the lead gave.",
+    ),
+    Field("company", "Linked company name", "text", SYSTEM, writeable=False, column=True),
+)
+
 # System -> our key -> the system's name.
 _NAMED: Mapping[str, Mapping[str, str]] = {
     "leadpro": {entry.key: entry.wire for entry in _LEADPRO},
@@ -450,7 +463,7 @@ def _systems(key: str) -> dict[str, str]:
 
 
 FIELDS: tuple[Field, ...] = tuple(
-    replace(entry, systems=_systems(entry.key)) for entry in (*_LEADPRO, *_OURS, *_LEADENGINE)
+    replace(entry, systems=_systems(entry.key)) for entry in (*_LEADPRO, *_OURS, *_LEADENGINE, *_LATER)
 )
 
 # What a field of this kind holds when it is unset; None everywhere else.

@@ -1,7 +1,7 @@
 """A lead's row, as Lead.rows reads it: what the rules, the snapshot and the changes make of it.
 
 A row has the columns of the table under their names; its labels as [[id, name], ...] under tags_given, lists_given and
-campaigns_given; the names of its account, office and owner; and under setup what its account has set up.
+campaigns_given; the names of its account, office, owner and company; and under setup what its account has set up.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _NAMES = {
     "owner_id": ("owner", "owner_name"),
     "pipeline_id": ("pipeline",),
     "pipeline_stage_id": ("stage_name", "stage_outcome"),
+    "company_id": ("company",),
 }
 # Those that are told as changes with the column that they follow.
 _FOLLOWERS = {key: names for key, names in _NAMES.items() if key not in ("account_id", "office_id")}
@@ -94,6 +95,7 @@ _LOOKED_UP: Mapping[str, Callable[[Row], Any]] = {
     "pipeline": lambda row: getattr(row["setup"].pipeline(row["pipeline_id"]), "name", None),
     "stage_name": lambda row: getattr(_stage(row), "name", None),
     "stage_outcome": lambda row: getattr(_stage(row), "outcome", None),
+    "company": lambda row: row["company_title"],
 }
 
 

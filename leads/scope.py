@@ -15,13 +15,14 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
-from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, Task, User
+from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Office, Task, User
 from leads.models.labels import Label, folded
 from leads.validation import Violation, validate
 
 # What a reference must be, after "must be".
 OFFICE: Final = "an office of the account that you may use"
 OWNER: Final = "an active person of the account"
+COMPANY: Final = "a company of the account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class Scope:
         here = self.account_id in (None, account_id)
         return User.objects.filter(is_active=True, membership__account_id=account_id if here else _NO_ACCOUNT)
 
+    def choosable_companies(self, account_id: int) -> QuerySet[Company]:
+        """The companies of this account: they belong to no office."""
+        return Company.objects.filter(self.in_account(), account_id=account_id)
+
     def judge(
         self,
         account_id: int,
@@ -105,7 +110,7 @@ class Scope:
         before: Mapping[str, Any] | None = None,
         lead_id: int | None = None,
     ) -> list[Violation]:
-        """The rules of a lead that need the database: office, owner, parent, lists and campaigns are in reach.
+        """The rules of a lead that need the database: office, owner, company, parent, lists and campaigns are in reach.
 
         `values` and `before` are by catalogue key; at most one violation for each.
 
@@ -123,6 +128,11 @@ class Scope:
         changed = owner_id is not None and owner_id != stored.get("owner_id")
         if changed and not _there(self.choosable_owners(account_id), owner_id):
             found.append(Violation("owner_id", "reference", f"must be {OWNER}"))
+        company_id = values.get("company_id")
+        if company_id not in (None, stored.get("company_id")) and not _there(
+            self.choosable_companies(account_id), company_id
+        ):
+            found.append(Violation("company_id", "reference", f"must be {COMPANY}"))
         if parent_id is not None and parent_id != stored.get("parent_id"):
             if lead_id is not None and connection.in_atomic_block:
                 # Two changes at once, each fine by itself, could make a lead its own grandparent: one after the other.

@@ -23,7 +23,7 @@ from leads import setup as setups
 from leads.admin import stages
 from leads.admin.base import is_key, scope_of
 from leads.fields import BY_KEY
-from leads.models import ActivityType, Campaign, LeadList, Office, OpportunityType, Pipeline, Tag, User
+from leads.models import ActivityType, Campaign, Company, LeadList, Office, OpportunityType, Pipeline, Tag, User
 from leads.models.kind import ActivityKind
 from leads.models.opportunity import OpportunityStatus
 from leads.scope import Scope
@@ -200,6 +200,11 @@ class OpportunityStatusFilter(CheckboxFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         return queryset.filter(status__in=set(OpportunityStatus.values) & set(chosen)) if chosen else queryset
+
+
+class CompanyFilter(_Records):
+    title = parameter_name = relation = "company"
+    model = Company
 
 
 class OwnerFilter(_Records):

@@ -25,6 +25,7 @@ from leads.admin.filters import (
     ME,
     CallableFilter,
     CampaignFilter,
+    CompanyFilter,
     CreatedFilter,
     LeadStatusFilter,
     ListFilter,
@@ -65,6 +66,7 @@ _IN_HEAD = {key for line in _HEAD for key in ((line,) if isinstance(line, str) e
 _TABS = tuple(group for group in fields.GROUPS if group not in (fields.CUSTOM, fields.REFERRAL, fields.SYSTEM))
 _FIRST_LINES: dict[str, list[Any]] = {
     fields.CONTACT: [("title", "first_name", "last_name"), ("address", "postcode")],
+    fields.COMPANY: [("company_id", "company_name")],
 }
 # Kinds that take a whole line.
 _WIDE = frozenset({"hours", "pairs", "questions", "comparables", "texts"})
@@ -96,6 +98,7 @@ class LeadAdmin(LeadActions):
         TagFilter,
         ListFilter,
         CampaignFilter,
+        CompanyFilter,
         SourceFilter,
         ("created_at", CreatedFilter),
         CallableFilter,

@@ -26,6 +26,7 @@ from leads.admin.base import sentence
 from leads.admin.lead_fields import (
     AccountOffice,
     AccountOwner,
+    Autocomplete,
     Choice,
     DayInput,
     Fact,
@@ -43,7 +44,7 @@ from leads.admin.rows import CODECS, RowsField
 from leads.admin.words import label, words
 from leads.custom import Definition
 from leads.fields import BY_KEY, Field
-from leads.models import Account, Campaign, Lead, LeadList, Office, Tag, User
+from leads.models import Account, Campaign, Company, Lead, LeadList, Office, Tag, User
 from leads.models.lead import judge
 from leads.scope import Scope
 from leads.setup import PLACE, Setup
@@ -210,6 +211,13 @@ class LeadForm(forms.ModelForm):
                 return Owner(people.order_by(*_BY_NAME), **options)
             case "pipeline_stage_id":
                 return self._stage(options | {"label": BY_KEY["stage"].label, "help_text": ""})
+            case "company_id":
+                companies = Company.objects.filter(self.scope.in_account())
+                if account_id is not None:
+                    companies = self.scope.choosable_companies(account_id)
+                chosen_company = Company.objects.filter(pk=self.instance.company_id)
+                widget = Autocomplete(Lead._meta.get_field("company"))
+                return Reference(companies | chosen_company, **options | {"key": key, "widget": widget})
             case _:
                 leads = self.scope.leads() if account_id is None else self.scope.choosable_parents(account_id)
                 chosen_lead = Lead.objects.filter(pk=self.instance.parent_id)
@@ -392,7 +400,7 @@ _BLANK = Lead()
 _NO_SETUP = Setup((), {})
 _BY_NAME = ("first_name", "last_name", "username")
 # Where the name of a reference is found.
-_NAMED: Mapping[str, Any] = {"office_id": Office, "owner_id": User}
+_NAMED: Mapping[str, Any] = {"office_id": Office, "owner_id": User, "company_id": Company}
 
 # What follows from other fields, and is stored.
 _FOLLOWING = ("full_name_derived", "phone_e164", "callable")

@@ -107,6 +107,7 @@ FILTERS: Final[Filters] = {
     "source": lambda value: Q(source=value),
     "office_id": by_id("office_id", "an office"),
     "owner_id": by_id("owner_id", "a user"),
+    "company_id": by_id("company_id", "a company"),
     "tag": _label("tags"),
     "list": _label("lists"),
     "campaign": _label("campaigns"),

@@ -94,7 +94,7 @@ class Refer(View):
 
 def find(view: View, pk: str, lock: bool = False) -> Lead:
     """The lead of this id within the key's reach; locked, it is the one that is being changed until the unit ends."""
-    leads = view.scope.leads().select_related("account", "office", "owner", "pipeline", "pipeline_stage")
+    leads = view.scope.leads().select_related("account", "office", "owner", "pipeline", "pipeline_stage", "company")
     if lock:
         leads = leads.select_for_update(of=("self",), no_key=True)
     number = id_of(pk)

@@ -238,6 +238,7 @@ class Lead(Record):
             "account_name": F("account__name"),
             "account_setup": F("account__setup_token"),
             "office_name": F("office__name"),
+            "company_title": F("company__name"),
             "owner_email": F("owner__email"),
             "owner_username": F("owner__username"),
             "owner_first_name": F("owner__first_name"),
@@ -351,6 +352,7 @@ _RELATED = {
     "pipeline": ("pipeline", "name"),
     "stage_name": ("pipeline_stage", "name"),
     "stage_outcome": ("pipeline_stage", "outcome"),
+    "company": ("company", "name"),
 }
 _PLACE_NAMES = {*setups.PLACE, "pipeline", "pipeline_stage"}
 _REMEMBERED = {*setups.PLACE, "modified_date"}

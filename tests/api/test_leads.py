@@ -12,7 +12,7 @@ from django.db import connection
 
 from leads import roles
 from leads.fields import BY_WIRE, FIELDS
-from leads.models import Account, CustomField, Lead, LeadList, Tag
+from leads.models import Account, Company, CustomField, Lead, LeadList, Tag
 from tests import factories
 from tests.api.conftest import VENDOR, KeyClient, World, check_shape, counts, key_of, member
 from webhooks.models import Event
@@ -112,8 +112,9 @@ JUNK: dict[str, Any] = {
     "pipeline": "Lettings",
     "stage_name": [],
     "stage_outcome": "win",
+    "company": "Hartley",
 }
-REFERENCES = {"parentId", "office_id", "owner_id", "pipeline_id", "pipeline_stage_id"}
+REFERENCES = {"parentId", "office_id", "owner_id", "pipeline_id", "pipeline_stage_id", "company_id"}
 
 
 def create(client: KeyClient, **values: Any) -> dict[str, Any]:
@@ -144,11 +145,12 @@ def test_create_stores_and_answers_all_keys_in_order(manager: KeyClient, world: 
         "pipeline_id": world.lettings.pk,
         "pipeline_stage_id": stage.pk,
         "stage": "VIEWING_BOOKED",
+        "company_id": Company.objects.create(account=world.account, name="Hartley Design").pk,
     }
     response = manager.send("POST", LEADS, sent)
     assert response.status_code == 201
     body = json.loads(response.content)
-    assert list(body) == list(BY_WIRE) and len(body) == 113
+    assert list(body) == list(BY_WIRE) and len(body) == 115
     assert list(body)[:44] == [field.wire for field in FIELDS if "leadpro" in field.systems]
     assert {key: body[key] for key in sent} == sent
     assert response["Location"] == f"{LEADS}/{body['id']}"
@@ -307,6 +309,8 @@ def test_custom_fields_are_laid_over_each_other_by_key(manager: KeyClient):
         ({"tags": ["a\x01b"]}, "tags", "control_characters"),
         ({"owner_id": 10**9}, "owner_id", "reference"),
         ({"owner_id": True}, "owner_id", "reference"),
+        ({"company_id": 10**9}, "company_id", "reference"),
+        ({"company_id": True}, "company_id", "reference"),
         ({"pipeline_id": 10**9}, "pipeline_id", "pipeline"),
         ({"pipeline_id": True}, "pipeline_id", "reference"),
         ({"pipeline_stage_id": 10**9}, "pipeline_stage_id", "stage"),

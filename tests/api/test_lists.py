@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leads.models import Lead
+from leads.models import Company, Lead
 from tests import factories
 from tests.api.conftest import KeyClient, World, check_shape
 
@@ -139,6 +139,7 @@ FOUND: dict[str, Any] = {
         "business_email=zo%C3%AB.work@example.COM",
         "lead_status=Meeting+Booked",
         "owner_id={owner}",
+        "company_id={company}",
         "pipeline_id={pipeline}",
         "pipeline_stage_id={stage}",
         "tag=vip",
@@ -158,10 +159,12 @@ def test_filters_find(manager: KeyClient, world: World, query: str):
         office=factories.office("Whitby"),
         created_at=NINE,
         owner_id=manager.key.user_id,
+        company_id=Company.objects.create(account=world.account, name="Hartley Design").pk,
         pipeline_stage_id=stage.pk,
     )
     factories.lead(tags=["other"], campaigns=["Spring"], score=-1, created_at=NINE - timedelta(days=9))
     places = {"office": wanted.office_id, "owner": wanted.owner_id, "pipeline": world.lettings.pk, "stage": stage.pk}
+    places["company"] = wanted.company_id
     found = ids(manager, query.format(**places))
     assert found == [wanted.pk]
 
@@ -207,6 +210,7 @@ def test_callable(manager: KeyClient, world: World):
         ("office_id=null", "office_id"),
         ("lead_status=follow+up", "lead_status"),
         ("owner_id=me", "owner_id"),
+        ("company_id=0", "company_id"),
         ("pipeline_id=Lettings", "pipeline_id"),
         ("pipeline_stage_id=0", "pipeline_stage_id"),
         ("tag=", "tag"),

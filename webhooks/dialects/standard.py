@@ -233,6 +233,8 @@ _SAMPLE: Mapping[str, Any] = {
         "lead_status_history": ["Conversation", "Meeting Booked"],
         "life_cycle_history": [],
         "sentiment_history": [],
+        "company_id": 12,
+        "company": "Hartley Design Ltd",
         "messages": [
             {
                 "id": 71,
