@@ -7,6 +7,8 @@ from django.urls import re_path
 from leads.api.activities import Activities, CancelActivity, LeadActivities, OneActivity
 from leads.api.activity_types import ActivityTypes, OneActivityType
 from leads.api.campaigns import Campaigns, OneCampaign
+from leads.api.companies import Companies, OneCompany
+from leads.api.company_activities import CompanyActivities, OneCompanyActivity
 from leads.api.custom_fields import CustomFields, OneCustomField
 from leads.api.forms import Forms, OneForm
 from leads.api.leads import Leads, OneLead, Refer
@@ -17,6 +19,7 @@ from leads.api.offices import Offices, OneOffice
 from leads.api.opportunities import LeadOpportunities, OneOpportunity, Opportunities
 from leads.api.opportunity_types import OneOpportunityType, OpportunityTypes
 from leads.api.pipelines import OnePipeline, Pipelines
+from leads.api.products import OneProduct, Products
 from leads.api.tags import OneTag, Tags
 from leads.api.tasks import Cancel, Complete, LeadTasks, OneTask, Reopen, Tasks
 from leads.api.users import OneUser, Users
@@ -41,6 +44,16 @@ urlpatterns = [
     re_path(r"^activities/(?P<pk>[^/]+)/?$", OneActivity.as_view(), name="activity"),
     re_path(r"^opportunities/?$", Opportunities.as_view(), name="opportunities"),
     re_path(r"^opportunities/(?P<pk>[^/]+)/?$", OneOpportunity.as_view(), name="opportunity"),
+    re_path(r"^companies/?$", Companies.as_view(), name="companies"),
+    re_path(r"^companies/(?P<company_pk>[^/]+)/activities/?$", CompanyActivities.as_view(), name="company_activities"),
+    re_path(
+        r"^companies/(?P<company_pk>[^/]+)/activities/(?P<pk>[^/]+)/?$",
+        OneCompanyActivity.as_view(),
+        name="company_activity",
+    ),
+    re_path(r"^companies/(?P<pk>[^/]+)/?$", OneCompany.as_view(), name="company"),
+    re_path(r"^products/?$", Products.as_view(), name="products"),
+    re_path(r"^products/(?P<pk>[^/]+)/?$", OneProduct.as_view(), name="product"),
     re_path(r"^offices/?$", Offices.as_view(), name="offices"),
     re_path(r"^offices/(?P<pk>[^/]+)/?$", OneOffice.as_view(), name="office"),
     re_path(r"^pipelines/?$", Pipelines.as_view(), name="pipelines"),

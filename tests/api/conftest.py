@@ -19,6 +19,8 @@ from leads.models import (
     Account,
     ApiKey,
     Campaign,
+    Company,
+    CompanyActivity,
     CustomField,
     Lead,
     LeadList,
@@ -27,6 +29,7 @@ from leads.models import (
     Message,
     Office,
     Pipeline,
+    Product,
     Stage,
     Tag,
     Task,
@@ -59,6 +62,10 @@ class KeyClient(APIClient):
 
 
 STORED = (Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField, Task, Leave)
+STORED = (
+    *(Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField),
+    *(Company, CompanyActivity, Product),
+)
 COUNT = "SELECT " + ", ".join(f"(SELECT count(*) FROM {model._meta.db_table})" for model in STORED)
 
 

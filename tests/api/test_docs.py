@@ -69,6 +69,8 @@ def test_examples(manager: KeyClient, world: World):
         body = re.sub('("(?:owner|user)_id": )7', rf"\g<1>{manager.key.user_id}", body)
         if path.endswith("/refer"):
             body = json.dumps(json.loads(body) | {"office_id": world.b.pk})
+        if path.endswith("/activities") and "/companies/" in path:
+            body = json.dumps(json.loads(body) | {"type_id": world.account.activitytypes.get(code=202).pk})
         response = manager.send(method, path, body or None)
         assert response.status_code in (200, 201, 204), (method, path, response.content)
         if response.status_code == 201:
@@ -110,3 +112,13 @@ def test_examples(manager: KeyClient, world: World):
     assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", *used}
     made = {"LIST", "CAMPAIGN", "CUSTOM-FIELD", "ACTIVITY-TYPE", "OPPORTUNITY-TYPE", "FORM", "WEBHOOK"}
     assert used | made == set(ids)
+            ids[singular(path.split("/")[-1]).upper()] = response.json()["id"]
+    assert set(re.findall(r"\$([A-Z]+)", TEXT)) == {"KEY", "LEAD", "MESSAGE", "COMPANY", "PIPELINE", "TAG"}
+    assert set(ids) == {
+        *("LEAD", "MESSAGE", "COMPANY", "ACTIVITY", "PRODUCT"),
+        *("PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD", "FORM", "WEBHOOK"),
+    }
+
+
+def singular(noun: str) -> str:
+    return f"{noun.removesuffix('ies')}y" if noun.endswith("ies") else noun.removesuffix("s")

@@ -14,6 +14,8 @@ from leads.models import (
     Activity,
     ActivityType,
     Campaign,
+    Company,
+    CompanyActivity,
     CustomField,
     Form,
     Lead,
@@ -23,6 +25,7 @@ from leads.models import (
     Office,
     Opportunity,
     OpportunityType,
+    Product,
     Tag,
     Task,
     User,
@@ -47,6 +50,9 @@ SET_UP = {
 # Of a lead, beside its messages.
 OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 
+# Records of the account, whatever the office.
+CRM = {"companies": "company", "company_activities": "company_activity", "products": "product"}
+
 # Address, method -> the scope that it takes.
 ENDPOINTS = {
     ("leads", "GET"): Scope.LEADS_READ,
@@ -67,13 +73,17 @@ ENDPOINTS = {
     ("message", "DELETE"): Scope.LEADS_WRITE,
     **{
         endpoint: scope
-        for many, one in SET_UP.items()
+        for records, reading, writing in (
+            (CRM, Scope.CRM_READ, Scope.CRM_WRITE),
+            (SET_UP, Scope.SETUP_READ, Scope.SETUP_WRITE),
+        )
+        for many, one in records.items()
         for endpoint, scope in {
-            (many, "GET"): Scope.SETUP_READ,
-            (many, "POST"): Scope.SETUP_WRITE,
-            (one, "GET"): Scope.SETUP_READ,
-            (one, "PATCH"): Scope.SETUP_WRITE,
-            (one, "DELETE"): Scope.SETUP_WRITE,
+            (many, "GET"): reading,
+            (many, "POST"): writing,
+            (one, "GET"): reading,
+            (one, "PATCH"): writing,
+            (one, "DELETE"): writing,
         }.items()
     },
     **{
@@ -132,6 +142,11 @@ STAFF = MAY_ALL | dict.fromkeys(
         ("message", "DELETE"),
         ("task", "DELETE"),
         *((one, "DELETE") for one in OF_LEAD.values()),
+        ("company", "DELETE"),
+        ("company_activity", "DELETE"),
+        ("products", "POST"),
+        ("product", "PATCH"),
+        ("product", "DELETE"),
         ("offices", "POST"),
         ("office", "PATCH"),
         ("office", "DELETE"),
@@ -174,8 +189,11 @@ PATHS = {
             "tasks": "task",
             "webhooks": "webhook",
         }.items()
+        for many, one in {"offices": "office", **CRM, **SET_UP, "users": "user", "webhooks": "webhook"}.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
+    "company_activities": "companies/{company}/activities",
+    "company_activity": "companies/{company}/activities/{company_activity}",
     "custom_fields": "custom-fields",
     "custom_field": "custom-fields/{custom_field}",
     "activity_types": "activity-types",
@@ -196,6 +214,7 @@ BODIES = {
     "lead": {"title": "Dr"},
     "messages": {"type": "inbound", "body": "Hello"},
     "message": {"body": "Hello again"},
+    "company_activity": {"note": "All is well"},
     "pipelines": NAMED | {"stages": [{"name": "New", "code": "NEW"}]},
     "custom_fields": {"key": "size", "label": "Size"},
     "custom_field": {"label": "Size"},
@@ -218,10 +237,15 @@ Ids = dict[str, int]
 def ids(lead: Lead, office: Office) -> Ids:
     """The id of a record of each kind: of this lead, this office, and the lead's account."""
     account: Account = lead.account
+    company = Company.objects.create(account=account, name="Hartley Design")
+    review = account.activitytypes.get(code=202)
     return {
         "lead": lead.pk,
         "office": office.pk,
         "message": Message.objects.create(lead=lead, type="inbound", body="Hello").pk,
+        "company": company.pk,
+        "company_activity": CompanyActivity.objects.create(company=company, type=review).pk,
+        "product": Product.objects.create(account=account, name="Survey").pk,
         "pipeline": account.pipelines.get(name="Lettings").pk,
         "tag": Tag.objects.create(account=account, name="vip").pk,
         "list": LeadList.objects.get(account=account).pk,
@@ -253,6 +277,7 @@ def opportunity(lead: Lead) -> Opportunity:
 
 
 NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), *OF_LEAD.values(), "user", "webhook"), 10**9)
+NOWHERE = dict.fromkeys(("lead", "office", "message", *CRM.values(), *SET_UP.values(), "user", "webhook"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
@@ -267,6 +292,7 @@ def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
             "name": "Roof",
             "stage": "Proposal",
         },
+        "company_activities": {"type_id": world.account.activitytypes.get(code=202).pk},
     }
     for many in OF_LEAD:
         bodies[many] = bodies[f"lead_{many}"] | {"lead_id": world.lead_a.pk}
@@ -349,6 +375,14 @@ def test_a_message_of_another_lead_is_as_missing(world: World):
         assert body["message"] == "There is no such message."
 
 
+def test_an_activity_of_another_company_is_as_missing(world: World):
+    elsewhere = Company.objects.create(account=world.account, name="Elsewhere")
+    at = ids(world.lead_a, world.a) | {"company": elsewhere.pk}
+    for endpoint in endpoints("company_activity"):
+        body = check_shape(call(world.client("manager"), *endpoint, world, at), MISSING, "not_found")
+        assert body["message"] == "There is no such company activity."
+
+
 def test_a_lead_without_an_office_is_for_those_who_see_the_whole_account(world: World):
     path = f"/api/v1/leads/{world.lead_free.pk}"
     seen = {who: world.client(who).get(path).status_code for who in ("staff a", "manager", "auditor", "superuser")}
@@ -360,9 +394,12 @@ def test_lists_hold_what_the_key_reaches(world: World):
         return {row["id"] for row in world.client(who).get(f"/api/v1/{noun}").json()["data"]}
 
     near, far = ids(world.lead_a, world.a), ids(world.strange_lead, world.strange)
-    for many, one in {**SET_UP, "webhooks": "webhook"}.items():
+    for many, one in {**CRM, **SET_UP, "webhooks": "webhook"}.items():
+        if many == "company_activities":
+            continue
         for who in ("manager", "auditor", "superuser"):
             assert near[one] in seen(who, PATHS[many]) and far[one] not in seen(who, PATHS[many])
+    assert seen("staff a", f"companies/{near['company']}/activities") == {near["company_activity"]}
     people = {near["user"], *(world.client(who).key.user_id for who in ("manager", "staff a", "auditor"))}
     assert seen("manager", "users") == people and seen("superuser", "users") == people
     assert seen("manager", f"leads/{world.lead_a.pk}/messages") == {near["message"]}
