@@ -49,9 +49,13 @@ def acting(actor: Actor | Callable[[], Actor]) -> Iterator[None]:
         _actor.reset(token)
 
 
+def acting_now() -> Actor:
+    return _actor.get()()
+
+
 def acting_user() -> int | None:
     """The id of the person who acts, where it is one."""
-    actor = _actor.get()()
+    actor = acting_now()
     return actor.id if actor.kind == "user" else None
 
 
@@ -91,6 +95,7 @@ class Unit:
         self._before: dict[type[Record], dict[int, Row | None]] = {}
         self._parts: dict[type[Record], dict[int, Row]] = {}
         self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
+        self._stepped: dict[tuple[type[Record], int], bool] = {}
         self._left: tuple[type[Record], Row] | None = None
 
     def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
@@ -150,6 +155,14 @@ class Unit:
             raise ValidationError("There is a character that cannot be stored as text.", code="text") from None
         self._notes.setdefault((model, pk), {})[type_] = context
 
+    def step(self, model: type[Record], pk: int, judged: bool = True) -> None:
+        """Count the record as another one, though all of its columns may stay: what belongs to it has changed.
+
+        judged: its rules are asked. What is put back as it was has been right once.
+        """
+        self.touch(model, [pk])
+        self._stepped[model, pk] = judged
+
     def before(self, model: type[Record], pk: int | None) -> Row | None:
         return self._before.get(model, {}).get(pk) if pk is not None else None
 
@@ -173,7 +186,7 @@ class Unit:
         changed = [
             change
             for pk in befores
-            if (change := _change(model, befores[pk], afters.get(pk), differences.get(pk, {}))) is not None
+            if (change := self._change(model, pk, befores[pk], afters.get(pk), differences.get(pk, {}))) is not None
             and change.row["account_id"] is not None  # a person without an account
         ]
         kept = {change.after["id"]: change.after for change in changed if change.after is not None}
@@ -196,9 +209,25 @@ class Unit:
                     version=change.version,
                     snapshot=snapshot,
                     changes=changes,
-                    actor=_actor.get()(),
+                    actor=acting_now(),
                     context=notes.get(type_, {}),
                 )
+
+    def _change(
+        self, model: type[Record], pk: int, before: Row | None, after: Row | None, differences: Differences
+    ) -> _Change | None:
+        """What is to be told of it: a hidden row counts as none."""
+        judged = self._stepped.pop((model, pk), None)
+        was = None if before is None or model.hidden(before) else before
+        if after is None or model.hidden(after):
+            if was is None:
+                return None
+            return _Change(was, None, {}, was["version"] + 1)
+        if was is not None and not differences and judged is None:
+            return None
+        if judged is not False:
+            model.check_rules(before, after)
+        return _Change(was, after, differences, after["version"])
 
     def _rows(self, model: type[Record], befores: Mapping[int, Row | None]) -> dict[int, Row]:
         """The rows as they now are."""
@@ -222,7 +251,8 @@ class Unit:
             wanted = model.derived(before, after, self)
             if before is not None:
                 found[pk] = model.differences(before, after | wanted)
-            wanted |= model.stamps(before, after, before is None or bool(found[pk]), self)
+            changed = before is None or bool(found[pk]) or (model, pk) in self._stepped
+            wanted |= model.stamps(before, after, changed or model.hidden(before) != model.hidden(after), self)
             wrong = {column: value for column, value in wanted.items() if after[column] != value}
             if wrong:
                 after |= wrong
@@ -246,15 +276,6 @@ class _Change:
         row = self.after if self.after is not None else self.before
         assert row is not None
         return row
-
-
-def _change(model: type[Record], before: Row | None, after: Row | None, differences: Differences) -> _Change | None:
-    if after is None:
-        return None if before is None else _Change(before, None, {}, before["version"] + 1)
-    if before is not None and not differences:
-        return None
-    model.check_rules(before, after)
-    return _Change(before, after, differences, after["version"])
 
 
 def _chunks(pks: list[int]) -> Iterator[list[int]]:

@@ -161,7 +161,9 @@ def event_types(before: Row | None, after: Row | None, changes: Mapping[str, Any
         return ["lead.created", "lead.assigned"] if "owner_id" in changes else ["lead.created"]
     if after is None:
         return ["lead.deleted"]
-    return [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed", "lead.updated"]
+    # A merge may leave all of its master's fields as they are.
+    changed = [type_ for key, type_ in _EVENT_OF.items() if key in changes] + ["lead.field_changed"] * bool(changes)
+    return [*changed, "lead.updated"]
 
 
 def without_detours(before: Row, after: Row) -> Row:

@@ -6,7 +6,7 @@ with what they see is Django's permissions' matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from leads import roles
 from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Office, Task, User
 from leads.models.labels import Label, folded
+from leads.models.lead import keep_open
 from leads.validation import Violation, validate
 
 # What a reference must be, after "must be".
@@ -139,7 +140,9 @@ class Scope:
                 Account.objects.select_for_update(no_key=True).get(pk=account_id)
             if not _there(self.choosable_parents(account_id), parent_id):
                 found.append(Violation("parent_id", "reference", "must be a lead of the same account that you may see"))
-            elif lead_id is not None and _descends(parent_id, lead_id):
+            elif connection.in_atomic_block and not keep_open(parent_id, connection.alias):
+                found.append(Violation("parent_id", "reference", "must be a lead that was not merged meanwhile"))
+            elif lead_id is not None and descends(parent_id, [lead_id]):
                 found.append(Violation("parent_id", "cycle", "must not be the lead itself or one that belongs to it"))
         for key, model in _GIVEN_BY_NAME.items():
             unknown = _unknown(model, account_id, values.get(key), stored.get(key))
@@ -175,15 +178,15 @@ def _names(value: object) -> list[str]:
     return [name.strip() for name in value]
 
 
-def _descends(lead_id: int, ancestor_id: int) -> bool:
-    """Whether the lead is the ancestor, or its parent is, or its parent's parent..."""
+def descends(lead_id: int, ancestors: Collection[int]) -> bool:
+    """Whether the lead is one of these, or its parent is, or its parent's parent..."""
     seen: set[int] = set()
     current: int | None = lead_id
     while current is not None and current not in seen:
-        if current == ancestor_id:
+        if current in ancestors:
             return True
         seen.add(current)
-        current = Lead.objects.filter(pk=current).values_list("parent_id", flat=True).first()
+        current = Lead.with_merged.filter(pk=current).values_list("parent_id", flat=True).first()
     return False
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, ProtectedError, QuerySet
+from django.db.models import Count, ProtectedError, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -88,7 +88,11 @@ class PipelineForm(OwnedForm):
     def _removed_faults(self) -> list[str]:
         kept = {stage["id"] for stage in self.built}
         removed = {stage["id"]: stage["name"] for stage in self.stored if stage["id"] not in kept}
-        counts = Stage.objects.filter(pk__in=removed).annotate(leads_here=Count("leads")).order_by("position", "pk")
+        counts = (
+            Stage.objects.filter(pk__in=removed)
+            .annotate(leads_here=Count("leads", filter=Q(leads__merged_into=None)))
+            .order_by("position", "pk")
+        )
         return [
             f"{removed[stage.pk]} cannot be removed: {plural(stage.leads_here, 'lead')} "
             f"{'stands' if stage.leads_here == 1 else 'stand'} in it. Move them to another stage first."

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from leads.api.errors import Fault, Problem
 from leads.api.permissions import MANY, ONE, needs
@@ -105,7 +105,9 @@ def _stages(pipeline: Pipeline, sent: Any) -> tuple[list[Stage], list[Fault]]:
 
 def _check_removed(pipeline: Pipeline, kept: set[int]) -> None:
     """Raises Problem 409 for a stage that leads stand in."""
-    for stage in pipeline.stages.exclude(pk__in=kept - {None}).annotate(standing=Count("leads")):
+    for stage in pipeline.stages.exclude(pk__in=kept - {None}).annotate(
+        standing=Count("leads", filter=Q(leads__merged_into=None))
+    ):
         if stage.standing:
             message = _in_use(stage.name, stage.standing, "move them to another stage first.")
             raise Problem(409, message, code="in_use")

@@ -10,6 +10,7 @@ from leads.models.lead import Lead
 from leads.models.lead_list import LeadList
 from leads.models.leave import Leave
 from leads.models.membership import Membership
+from leads.models.merge import Merge
 from leads.models.message import Message
 from leads.models.office import Office
 from leads.models.opportunity import Opportunity
@@ -35,6 +36,7 @@ __all__ = [
     "LeadList",
     "Leave",
     "Membership",
+    "Merge",
     "Message",
     "Office",
     "Opportunity",

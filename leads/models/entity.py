@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from leads.changes import Row, Unit, acting_user
 from leads.models.account import Account
-from leads.models.record import Record
+from leads.models.lead import keep_open
+from leads.models.record import Columns, Record
 from leads.names import full_name
 from leads.validation import in_seconds
 
@@ -138,7 +139,19 @@ class OfLead(Entity):
     @classmethod
     def names(cls) -> Mapping[str, Any]:
         of_lead = {"lead_name": F("lead__full_name"), "lead_email": F("lead__email"), "office_id": F("lead__office_id")}
-        return {**super().names(), **of_lead}
+        return {**super().names(), **of_lead, "lead_merged_into_id": F("lead__merged_into_id")}
+
+    def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
+        lead_id = self.lead_id  # type: ignore[attr-defined]
+        if lead_id is not None and (stored is None or stored["lead_id"] != lead_id):
+            keep_open(lead_id, work.using)  # it is judged at the unit's end
+        return super().derive(before, stored, written, work)
+
+    @classmethod
+    def check_rules(cls, before: Row | None, after: Row) -> None:
+        super().check_rules(before, after)
+        if after["lead_merged_into_id"] is not None:
+            raise ValidationError({"lead": ValidationError("must be a lead that was not merged", code="merged")})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.account_id is None and self.lead_id is not None:  # type: ignore[attr-defined]

@@ -154,6 +154,8 @@ def touch_labelled(
     else:
         touched = sorted(pk_set) if pk_set is not None else list(instance.leads.values_list("pk", flat=True))
     work.touch(record, touched)
+    if any(row is not None and record.hidden(row) for row in (work.before(record, pk) for pk in touched)):
+        raise ValidationError("A lead that was merged keeps its labels.", code="merged")
     if action == "pre_add":
         added = model._default_manager.using(using).filter(pk__in=pk_set)
         if added.exclude(account_id=instance.account_id).exists():

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connections, models
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
-from leads import fields, lead_row, validation
+from leads import fields, lead_row, statement, validation
 from leads import setup as setups
 from leads.changes import CHUNK, Row, Unit, open_unit
 from leads.models.account import Account
@@ -20,7 +20,7 @@ from leads.models.labels import LabelsField, folded
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
 from leads.models.pipeline import Pipeline, Stage
-from leads.models.record import Columns, Record
+from leads.models.record import Columns, Record, RecordQuerySet
 from leads.models.tag import Tag
 from leads.models.user import User
 
@@ -34,17 +34,27 @@ def _text(key: str, **options: Any) -> Any:
     return models.CharField(field.label, max_length=longest, **({"null": True, "blank": True} | options))
 
 
+class StandingLeads(models.Manager.from_queryset(RecordQuerySet)):  # type: ignore[misc]
+    """Without those that were merged into another one: wherever leads are asked for, these are not."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(merged_into=None)
+
+
 class Lead(Record):
     record_name = "lead"
+
+    objects = StandingLeads()
+    with_merged = RecordQuerySet.as_manager()
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="leads")
     office = models.ForeignKey(Office, on_delete=models.PROTECT, related_name="leads", null=True, blank=True)
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="children", null=True, blank=True)
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="leads", null=True, blank=True)
     company = models.ForeignKey("leads.Company", on_delete=models.SET_NULL, related_name="leads", null=True, blank=True)
-    # The lead that this one became a part of (leads/merge.py): it is kept, and nobody sees it.
+    # The lead that this one became a part of (leads/merge.py): it is kept for its history, and goes with that one.
     merged_into = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, related_name="merged", null=True, blank=True, editable=False
+        "self", on_delete=models.CASCADE, related_name="merged", null=True, blank=True, editable=False
     )
     type = _text("type")
     source = _text("source")
@@ -87,7 +97,9 @@ class Lead(Record):
     modified_date = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta(Record.Meta):
+        base_manager_name = "with_merged"
         ordering = ["-created_at", "-id"]
+        permissions = [("merge_lead", "Can merge lead")]
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="lead_newest"),
             models.Index(fields=["office", "-created_at", "-id"], name="lead_office_newest"),
@@ -161,6 +173,7 @@ class Lead(Record):
         self.__dict__.setdefault("_was", {}).update({column: self.__dict__.get(column) for column in columns})
 
     def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
+        refuse_merged(stored)
         followed: dict[str, Any] = {}
         was = self.__dict__.get("_was")
         if written is None or not _PLACE_NAMES.isdisjoint(written):
@@ -302,24 +315,15 @@ class Lead(Record):
         return super().next_stamps(work) | {"modified_date": work.now}
 
     @classmethod
+    def hidden(cls, row: Row) -> bool:
+        return row["merged_into_id"] is not None
+
+    @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
         if before is not None and before["account_id"] != after["account_id"]:
             raise invalid([validation.Violation("account_id", "kept", "cannot be changed")])
         values, was = lead_row.by_key(after), lead_row.by_key(before) if before is not None else None
-        violations = judge(values, was, setup=after["setup"], changed_only=True)
-        if violations and was is not None:
-            # A rule that was made stricter since does not stand in the way of what has nothing to do with it.
-            known = {
-                (violation.field, violation.rule)
-                for violation in judge(was, was, setup=after["setup"], changed_only=True)
-            }
-            violations = [
-                violation
-                for violation in violations
-                if (violation.field, violation.rule) not in known
-                or _at(values, violation.field) != _at(was, violation.field)
-            ]
-        if violations:
+        if violations := judge_change(values, was, setup=after["setup"]):
             raise invalid(violations)
 
     @classmethod
@@ -367,6 +371,24 @@ def labels_field(key: str) -> LabelsField:
     return field
 
 
+def refuse_merged(row: Row | None) -> None:
+    """Nothing is written to a lead that was merged: whoever had read it before must not bring it back."""
+    if row is not None and row["merged_into_id"] is not None:
+        message = f"was merged into lead {row['merged_into_id']}"
+        raise ValidationError({"lead": ValidationError(message, code="merged")})
+
+
+def keep_open(lead_id: int, using: str) -> bool:
+    """See to it that nobody merges this lead before the unit ends: what is about to name it would be left behind.
+
+    False where it was merged already.
+    """
+    lock = " FOR KEY SHARE" if connections[using].vendor == "postgresql" else ""
+    table = connections[using].ops.quote_name(Lead._meta.db_table)
+    rows = statement.run(f"SELECT merged_into_id FROM {table} WHERE id = %s{lock}", [lead_id], using)
+    return not rows or rows[0][0] is None
+
+
 def _at(values: Mapping[str, Any], path: str) -> Any:
     key, _, rest = path.partition(".")
     return values[key].get(rest) if rest else values.get(key)
@@ -400,6 +422,20 @@ def judge(
     found = validation.validate(values, profile, before, changed_only=changed_only)
     named = {violation.field for violation in found}
     return found + [violation for violation in setup.judge(values, before) if violation.field not in named]
+
+
+def judge_change(
+    values: Mapping[str, Any], before: Mapping[str, Any] | None, *, setup: setups.Setup
+) -> list[validation.Violation]:
+    """The same of what differs. A rule that was made stricter since does not stand in the way of what has nothing to
+    do with it."""
+    found = judge(values, before, setup=setup, changed_only=True)
+    if not found or before is None:
+        return found
+    known = {(one.field, one.rule) for one in judge(before, before, setup=setup, changed_only=True)}
+    return [
+        one for one in found if (one.field, one.rule) not in known or _at(values, one.field) != _at(before, one.field)
+    ]
 
 
 def invalid(violations: list[validation.Violation]) -> ValidationError:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from leads.changes import unit
 from leads.models.campaign import Campaign
-from leads.models.lead import Lead
+from leads.models.lead import Lead, refuse_merged
 from leads.validation import in_seconds
 
 LONGEST_BODY = 32 * 1024
@@ -67,6 +67,7 @@ class Message(models.Model):
         added = self._state.adding
         with unit(using, savepoint=False) as work:
             work.touch(Lead, [self.lead_id])
+            refuse_merged(work.before(Lead, self.lead_id))
             super().save(*args, using=using, **kwargs)
             if added:
                 self._count(using)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from django.db import models
+from django.db import models, router
 
+from leads.changes import unit
 from leads.models.account import Account
 
 
@@ -21,3 +22,11 @@ class Office(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        using = using or router.db_for_write(type(self), instance=self)
+        with unit(using, savepoint=False):
+            # Leads that were merged are seen nowhere: they do not hold it.
+            leads = self.leads(manager="with_merged").using(using)  # type: ignore[attr-defined]
+            leads.exclude(merged_into=None).update(office=None)
+            return super().delete(using=using, keep_parents=keep_parents)

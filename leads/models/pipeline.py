@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import models, router, transaction
 from django.db.models import Q
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
@@ -61,13 +61,19 @@ class Pipeline(AccountSetup):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         keep_default(instance=self, origin=self)  # before it is looked for what stands in the way
-        return super().delete(*args, **kwargs)
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using, savepoint=False):
+            stages = Stage.objects.using(using).filter(pipeline__account_id=self.account_id)
+            _move_merged(self, stages.filter(pipeline__is_default=True).first(), using)
+            return super().delete(*args, **kwargs)
 
     def put_stages(self, stages: Sequence[Stage]) -> None:
         """Have these stages, in this order, and no others. Raises ProtectedError where a lead stands in another one."""
         stored = {stage.pk: stage for stage in Stage.objects.filter(pipeline=self)}
         with unit():
+            staying = next((stored[stage.pk] for stage in stages if stage.pk is not None), None)
             for pk in stored.keys() - {stage.pk for stage in stages}:
+                _move_merged(stored[pk], staying, router.db_for_write(Stage, instance=self))
                 stored[pk].delete()
             for stage in stages:
                 if stage.pk is not None and stage.name != stored[stage.pk].name:
@@ -129,7 +135,15 @@ class Stage(AccountSetup):
             if Stage.objects.using(using).filter(pk=self.pk).exclude(pipeline_id=self.pipeline_id).exists():
                 raise ValidationError("A stage stays in its pipeline.", code="kept")
             super().save(*args, using=using, **kwargs)
-            self.leads.using(using).exclude(stage=self.code).update(stage=self.code)
+            leads = self.leads(manager="with_merged").using(using)  # type: ignore[operator]
+            leads.exclude(stage=self.code).update(stage=self.code)
+
+
+def _move_merged(place: Pipeline | Stage, stage: Stage | None, using: str) -> None:
+    """Leads that were merged are seen nowhere: they hold no place that nobody else stands in."""
+    leads = place.leads(manager="with_merged").using(using).exclude(merged_into=None)  # type: ignore[attr-defined]
+    if stage is not None:
+        leads.update(pipeline_id=stage.pipeline_id, pipeline_stage_id=stage.pk, stage=stage.code)
 
 
 def _told(stage: Stage) -> tuple[Any, ...]:

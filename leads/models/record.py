@@ -244,6 +244,12 @@ class Record(models.Model):
         return {"version": F("version") + 1}
 
     @classmethod
+    def hidden(cls, row: Row) -> bool:
+        """Whether the row is kept though the record is there for nobody: becoming so is told as a deletion, and the
+        way back as a creation."""
+        return False
+
+    @classmethod
     def check_rules(cls, before: Row | None, after: Row) -> None:
         """Raise ValidationError where the row that is about to be committed breaks a rule."""
 
