@@ -288,7 +288,7 @@ def _values(scope: Scope, master: Lead, children: Sequence[Lead], values: Mappin
             whole["custom_fields"] = master.custom_fields | more
         whole |= _sums(master, children)
         whole = _placed(master, whole)
-        violations = _violations(scope, master, whole)
+        violations = _violations(scope, master, children, whole)
         loose = {violation.field for violation in violations} & filling.keys()
         if not loose:
             break
@@ -321,11 +321,15 @@ def _placed(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
     return values | {"pipeline_id": stage.pipeline_id, "stage": stage.code}
 
 
-def _violations(scope: Scope, master: Lead, values: Mapping[str, Any]) -> list[Violation]:
+def _violations(scope: Scope, master: Lead, children: Sequence[Lead], values: Mapping[str, Any]) -> list[Violation]:
+    """At most one for each field."""
     before = master.values()
     whole = before | values
     found = judge_change(whole, before, setup=setups.of(master.account_id))
-    return found + scope.judge(master.account_id, whole, before, master.pk)
+    found += scope.judge(master.account_id, whole, before, master.pk)
+    if values.get("parent_id") in [child.pk for child in children]:
+        found.append(Violation("parent_id", "cycle", "must not be one of the leads that are merged"))
+    return list({violation.field: violation for violation in reversed(found)}.values())[::-1]
 
 
 def _write(lead: Lead, values: Mapping[str, Any]) -> None:

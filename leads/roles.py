@@ -22,7 +22,9 @@ _WORK = ("message", "company", "activity", "companyactivity", "opportunity", "ta
 
 LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     STAFF: {
-        **dict.fromkeys(("lead", *_WORK), ("view", "add", "change")),
+        **dict.fromkeys(_WORK, ("view", "add", "change")),
+        # It can be undone.
+        "lead": ("view", "add", "change", "merge"),
         "leave": ("view",),
         "office": ("view",),
         "form": ("view",),
@@ -30,7 +32,8 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
         **dict.fromkeys(_SET_UP, ("view",)),
     },
     MANAGER: {
-        **dict.fromkeys(("lead", *_WORK, "leave"), _ALL),
+        **dict.fromkeys((*_WORK, "leave"), _ALL),
+        "lead": (*_ALL, "merge"),
         **dict.fromkeys((*_SET_UP, "customfield"), _ALL),
         "office": _ALL,
         "form": _ALL,

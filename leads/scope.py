@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
-from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Office, Task, User
+from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Merge, Office, Task, User
 from leads.models.labels import Label, folded
 from leads.models.lead import keep_open
 from leads.validation import Violation, validate
@@ -65,6 +65,10 @@ class Scope:
 
     def leads(self) -> QuerySet[Lead]:
         return Lead.objects.filter(self.in_offices())
+
+    def merges(self) -> QuerySet[Merge]:
+        """Those of the leads; who sees the whole account sees those of deleted leads too."""
+        return Merge.objects.filter(self.in_account() if self.whole_account else self.in_offices("master__"))
 
     def offices(self) -> QuerySet[Office]:
         offices = Office.objects.filter(self.in_account())

@@ -35,6 +35,7 @@ STATUSES: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This method is not allowed here."),
     409: ("conflict", "What this request builds on has changed meanwhile. Read it again."),
+    410: ("merged", "This lead was merged into another one."),
     411: ("length_required", "Send the body with a Content-Length, not in chunks."),
     413: ("too_large", "The body is too large."),
     415: ("unsupported_media_type", "Send the body as application/json in UTF-8."),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db import DEFAULT_DB_ALIAS
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +21,7 @@ from leads.api.permissions import Need
 from leads.api.view import View, id_of, unknown_keys
 from leads.changes import unit
 from leads.fields import BY_KEY, BY_WIRE, EMPTY, FIELDS
+from leads.merge import what_became_of
 from leads.models import Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.lead import judge
@@ -100,8 +102,17 @@ def find(view: View, pk: str, lock: bool = False) -> Lead:
     number = id_of(pk)
     lead = leads.filter(pk=number).first() if number is not None else None
     if lead is None:
-        raise missing("lead")
+        raise _gone(view, number)
     return lead
+
+
+def _gone(view: View, pk: int | None) -> Problem:
+    """Also of a lead that was merged, unless what it is a part of now lies within the key's reach."""
+    master = what_became_of(pk, view.scope) if pk is not None else None
+    if master is None:
+        return missing("lead")
+    address = {"Location": reverse("lead", args=[master.pk])}
+    return Problem(410, f"Lead {pk} was merged into lead {master.pk}.", headers=address)
 
 
 def store(view: View, lead: Lead, sent: Mapping[str, Any]) -> None:

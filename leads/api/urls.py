@@ -14,6 +14,7 @@ from leads.api.forms import Forms, OneForm
 from leads.api.leads import Leads, OneLead, Refer
 from leads.api.leaves import Leaves, OneLeave
 from leads.api.lists import Lists, OneList
+from leads.api.merges import MergeLeads, Merges, OneMerge, UndoMerge
 from leads.api.messages import Messages, OneMessage
 from leads.api.offices import Offices, OneOffice
 from leads.api.opportunities import LeadOpportunities, OneOpportunity, Opportunities
@@ -27,6 +28,7 @@ from leads.api.users import OneUser, Users
 urlpatterns = [
     re_path(r"^leads/?$", Leads.as_view(), name="leads"),
     re_path(r"^leads/(?P<pk>[^/]+)/refer/?$", Refer.as_view(), name="refer"),
+    re_path(r"^leads/(?P<pk>[^/]+)/merge/?$", MergeLeads.as_view(), name="merge_leads"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/?$", Messages.as_view(), name="messages"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/(?P<pk>[^/]+)/?$", OneMessage.as_view(), name="message"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/tasks/?$", LeadTasks.as_view(), name="lead_tasks"),
@@ -54,6 +56,9 @@ urlpatterns = [
     re_path(r"^companies/(?P<pk>[^/]+)/?$", OneCompany.as_view(), name="company"),
     re_path(r"^products/?$", Products.as_view(), name="products"),
     re_path(r"^products/(?P<pk>[^/]+)/?$", OneProduct.as_view(), name="product"),
+    re_path(r"^merges/?$", Merges.as_view(), name="merges"),
+    re_path(r"^merges/(?P<pk>[^/]+)/?$", OneMerge.as_view(), name="merge"),
+    re_path(r"^merges/(?P<pk>[^/]+)/undo/?$", UndoMerge.as_view(), name="undo_merge"),
     re_path(r"^offices/?$", Offices.as_view(), name="offices"),
     re_path(r"^offices/(?P<pk>[^/]+)/?$", OneOffice.as_view(), name="office"),
     re_path(r"^pipelines/?$", Pipelines.as_view(), name="pipelines"),

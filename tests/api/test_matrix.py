@@ -30,6 +30,7 @@ from leads.models import (
     Task,
     User,
 )
+from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Merge, Message, Office, Tag, User
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
@@ -61,6 +62,10 @@ ENDPOINTS = {
     ("lead", "PATCH"): Scope.LEADS_WRITE,
     ("lead", "DELETE"): Scope.LEADS_WRITE,
     ("refer", "POST"): Scope.LEADS_WRITE,
+    ("merge_leads", "POST"): Scope.LEADS_WRITE,
+    ("merges", "GET"): Scope.LEADS_READ,
+    ("merge", "GET"): Scope.LEADS_READ,
+    ("undo_merge", "POST"): Scope.LEADS_WRITE,
     ("offices", "GET"): Scope.OFFICES_READ,
     ("offices", "POST"): Scope.OFFICES_WRITE,
     ("office", "GET"): Scope.OFFICES_READ,
@@ -136,6 +141,8 @@ MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | dict.fromke
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
     (name, "POST"): OK for name in ("refer", "activity_cancel")
 }
+    [("refer", "POST"), ("undo_merge", "POST")], OK
+)
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
@@ -173,6 +180,10 @@ PATHS = {
     "leads": "leads",
     "lead": "leads/{lead}",
     "refer": "leads/{lead}/refer",
+    "merge_leads": "leads/{lead}/merge",
+    "merges": "merges",
+    "merge": "merges/{merge}",
+    "undo_merge": "merges/{merge}/undo",
     "messages": "leads/{lead}/messages",
     "message": "leads/{lead}/messages/{message}",
     "lead_tasks": "leads/{lead}/tasks",
@@ -215,6 +226,7 @@ BODIES = {
     "messages": {"type": "inbound", "body": "Hello"},
     "message": {"body": "Hello again"},
     "company_activity": {"note": "All is well"},
+    "undo_merge": {},
     "pipelines": NAMED | {"stages": [{"name": "New", "code": "NEW"}]},
     "custom_fields": {"key": "size", "label": "Size"},
     "custom_field": {"label": "Size"},
@@ -246,6 +258,7 @@ def ids(lead: Lead, office: Office) -> Ids:
         "company": company.pk,
         "company_activity": CompanyActivity.objects.create(company=company, type=review).pk,
         "product": Product.objects.create(account=account, name="Survey").pk,
+        "merge": Merge.objects.create(account=account, master=lead).pk,
         "pipeline": account.pipelines.get(name="Lettings").pk,
         "tag": Tag.objects.create(account=account, name="vip").pk,
         "list": LeadList.objects.get(account=account).pk,
@@ -278,6 +291,7 @@ def opportunity(lead: Lead) -> Opportunity:
 
 NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), *OF_LEAD.values(), "user", "webhook"), 10**9)
 NOWHERE = dict.fromkeys(("lead", "office", "message", *CRM.values(), *SET_UP.values(), "user", "webhook"), 10**9)
+NOWHERE = dict.fromkeys(("lead", "office", "message", "merge", *SET_UP.values(), "user", "webhook"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
@@ -296,6 +310,8 @@ def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
     }
     for many in OF_LEAD:
         bodies[many] = bodies[f"lead_{many}"] | {"lead_id": world.lead_a.pk}
+    if name == "merge_leads":
+        bodies |= {name: {"children": [factories.lead(office=world.a).pk]}}
     body = bodies.get(name, NAMED) if method in ("POST", "PATCH") else None
     return client.send(method, f"/api/v1/{PATHS[name].format(**at)}", body)
 
@@ -345,6 +361,8 @@ def test_beyond_reach_is_exactly_as_missing(world: World, who: str, name: str):
         at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk, "task": task.pk}
         at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk}
         at |= {"activity": activity(world.lead_b).pk, "opportunity": opportunity(world.lead_b).pk}
+        merge = Merge.objects.create(account=world.account, master=world.lead_b)
+        at |= {"lead": world.lead_b.pk, "office": world.b.pk, "message": message.pk, "merge": merge.pk}
     for endpoint in endpoints(name):
         check_as_missing(world, who, endpoint, at)
 
