@@ -342,19 +342,29 @@ def _write(lead: Lead, values: Mapping[str, Any]) -> None:
 # --- what comes along ------------------------------------------------------------------------------------------------
 
 
+def records_of(child_ids: Sequence[int]) -> dict[str, int]:
+    """Kind -> how many records would move to a master."""
+    return {kind: _below(kind, child_ids, child_ids).count() for kind in _RECORDS}
+
+
+def _below(kind: str, child_ids: Sequence[int], family: Sequence[int]) -> Any:
+    """The rows of one kind that belong to the children; a lead of the family is none."""
+    model, column = _RECORDS[kind]
+    rows = model.objects.filter(**{f"{column}__in": child_ids})
+    return rows.exclude(pk__in=family) if model is Lead else rows
+
+
 def _move(child_ids: Sequence[int], master_id: int) -> dict[str, dict[str, list[Any]]]:
     """The records of the children, to the master. Gives their ids, by kind and child."""
     moved: dict[str, dict[str, list[Any]]] = {}
-    for kind, (model, column) in _RECORDS.items():
-        rows = model.objects.filter(**{f"{column}__in": child_ids}).order_by("pk")
-        if model is Lead:
-            rows = rows.exclude(pk__in=[master_id, *child_ids])
+    for kind, (_, column) in _RECORDS.items():
+        rows = _below(kind, child_ids, [master_id, *child_ids])
         ids: dict[str, list[Any]] = {}
-        for child_id, pk in rows.values_list(f"{column}_id", "pk"):
+        for child_id, pk in rows.order_by("pk").values_list(f"{column}_id", "pk"):
             ids.setdefault(str(child_id), []).append(pk if isinstance(pk, int) else str(pk))
         if ids:
             moved[kind] = ids
-            rows.order_by().update(**{f"{column}_id": master_id})
+            rows.update(**{f"{column}_id": master_id})
     return moved
 
 

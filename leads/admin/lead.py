@@ -38,13 +38,15 @@ from leads.admin.filters import (
     TagFilter,
     TypeFilter,
 )
-from leads.admin.lead_actions import NOBODY, LeadActions
+from leads.admin.lead_actions import NOBODY
 from leads.admin.lead_form import MEASURED, LeadForm, keys_of
+from leads.admin.lead_merge import LeadMerge
 from leads.admin.message import thread
 from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
 from leads.admin.slots import register_history, register_note, register_panel
 from leads.fields import BY_KEY
+from leads.merge import what_became_of
 from leads.models import Account, Lead
 from leads.refer import refer
 from leads.validation import read_phone
@@ -73,7 +75,7 @@ _WIDE = frozenset({"hours", "pairs", "questions", "comparables", "texts"})
 
 
 @admin.register(Lead)
-class LeadAdmin(LeadActions):
+class LeadAdmin(LeadMerge):
     list_display = (
         "who",
         "status_badge",
@@ -124,6 +126,12 @@ class LeadAdmin(LeadActions):
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Somebody of no account has nowhere to put a lead.
         return super().has_add_permission(request) and scope_of(request).account_id != 0
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_merged(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_merged(obj)
 
     # --- the list ---
 
@@ -236,14 +244,22 @@ class LeadAdmin(LeadActions):
         return {}
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Locked when it is about to be written: of two saves of one version the second has to see the first."""
+        """Locked when it is about to be written: of two saves of one version the second has to see the first.
+
+        Of a lead that was merged the page is still there, to be read, for who sees what it is a part of.
+        """
         lead = super().get_object(request, object_id, from_field)
+        if lead is None and is_key(object_id) and (master := what_became_of(int(object_id), scope_of(request))):
+            lead = Lead.with_merged.get(pk=object_id)
+            if request.method == "POST":
+                raise ValidationError(f"{lead} was merged into {master} meanwhile. Nothing of yours is stored.")
+            return lead
         if lead is None or request.method != "POST" or not connection.in_atomic_block:
             return lead
         rows = self.get_queryset(request)
         if connection.features.has_select_for_update:
             rows = rows.select_for_update(of=("self",), no_key=True)
-        return rows.filter(pk=lead.pk).first()
+        return rows.filter(pk=lead.pk).first() or self.get_object(request, object_id, from_field)
 
     def changeform_view(
         self,
@@ -260,7 +276,8 @@ class LeadAdmin(LeadActions):
 
     def _around(self, request: HttpRequest, lead: Lead) -> dict[str, Any]:
         """What stands beside the form: the tabs above it and the cards of the aside."""
-        messages_panel = thread(request, lead)
+        merged = lead.merged_into_id is not None
+        messages_panel = None if merged else thread(request, lead)
         panels = [*([messages_panel] if messages_panel else []), *slots.panels(request, lead)]
         tabs = [panel for panel in panels if panel.place == "tab"]
         items = [{"title": "Details", "link": "", "inline": "general", "has_permission": True}] + [
@@ -270,6 +287,7 @@ class LeadAdmin(LeadActions):
             "tab_list": [{"models": [{"name": str(self.opts), "detail": True}], "items": items}] if tabs else [],
             "tab_panels": tabs,
             "cards": [panel for panel in panels if panel.place == "aside"],
+            "part_of": what_became_of(lead.pk, scope_of(request)) if merged else None,
             "children": list(Lead.objects.filter(scope_of(request).in_offices(), parent=lead)[:_FEW]),
         }
 
@@ -337,7 +355,15 @@ class LeadAdmin(LeadActions):
         belong, stay = ("belongs", "stays") if children == 1 else ("belong", "stay")
         told = "Webhooks that listen to lead.deleted are told. What was sent before stays in Webhook History."
         losing = f" {plural(children, 'lead')} that {belong} to it {stay}, without a parent." if children else ""
+        merged = lead.merged(manager="with_merged").count()  # type: ignore[operator]
+        if merged:
+            losing += f" {plural(merged, 'lead')} that {'was' if merged == 1 else 'were'} merged into it"
+            losing += f" {'goes' if merged == 1 else 'go'} with it."
         return Deletion(f"Delete {lead}?", f"The lead is removed for good. {told}{losing}")
+
+
+def _is_merged(obj: Any) -> bool:
+    return isinstance(obj, Lead) and obj.merged_into_id is not None
 
 
 _FEW = 8

@@ -20,6 +20,7 @@ class Panel:
     body   safe HTML; a card's body stands below its head, a tab's body is the whole of the tab
     slug   of a tab: the part of the address behind "#"
     more   of a card: (text, address) of the link at the right of its head
+    past   it tells what happened: it also stands on the page of a lead that was merged into another one
     """
 
     title: str
@@ -27,6 +28,7 @@ class Panel:
     place: Literal["aside", "tab"] = "aside"
     slug: str = ""
     more: tuple[str, str] | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def register_history(history: History) -> History:
 
 
 def panels(request: HttpRequest, lead: Lead) -> list[Panel]:
-    return [panel for maker in _panels if (panel := maker(request, lead)) is not None]
+    made = [panel for maker in _panels if (panel := maker(request, lead)) is not None]
+    return [panel for panel in made if panel.past or lead.merged_into_id is None]
 
 
 def notes(request: HttpRequest, lead: Lead, before: int) -> list[SafeString | str]:

@@ -100,7 +100,7 @@ def in_words(query: QueryDict) -> str:
     if values.get("error"):
         parts.append(f"error {values['error'][0]}")
     if values.get("lead"):
-        name = Lead.objects.filter(pk=values["lead"][0]).values_list("full_name", flat=True).first()
+        name = Lead.with_merged.filter(pk=values["lead"][0]).values_list("full_name", flat=True).first()
         parts.append(f"lead {name or values['lead'][0]}")
     sent = _sent({name: values.get(name, []) for name in _SENT})
     if sent.get("sent_from"):

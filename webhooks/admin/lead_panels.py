@@ -93,9 +93,9 @@ def timeline(request: HttpRequest, lead: Lead) -> Panel | None:
         by_version[shown[delivery.event_id or 0]].append(delivery)
     for step in steps:
         step.heard = _heard(by_version[step.version])
-    context = {"steps": steps, "silent": _silent(lead)}
+    context = {"steps": steps, "silent": [] if lead.merged_into_id else _silent(lead)}
     body = render_to_string("admin/webhooks/delivery/timeline.html", context, request)
-    return Panel("Timeline", SafeString(body), more=("All", history.address(lead=lead.pk)))
+    return Panel("Timeline", SafeString(body), more=("All", history.address(lead=lead.pk)), past=True)
 
 
 @register_panel
@@ -113,7 +113,7 @@ def deliveries(request: HttpRequest, lead: Lead) -> Panel | None:
     }
     body = render_to_string("admin/webhooks/delivery/tab.html", context, request)
     count = f"{total:,}+" if more else f"{total:,}"
-    return Panel(f"Deliveries {count}", SafeString(body), place="tab", slug="deliveries")
+    return Panel(f"Deliveries {count}", SafeString(body), place="tab", slug="deliveries", past=True)
 
 
 @register_note

@@ -193,7 +193,7 @@ class Selection:
         return asked
 
     def _leads_with(self, words: str) -> list[int]:
-        leads = Lead.objects.filter(Q(full_name__icontains=words) | Q(email__icontains=words))
+        leads = Lead.with_merged.filter(Q(full_name__icontains=words) | Q(email__icontains=words))
         if self.account_id is not None:
             leads = leads.filter(account_id=self.account_id)
         return list(leads.order_by("-pk").values_list("pk", flat=True)[:_LEADS])
@@ -223,7 +223,7 @@ def _made_until(moment: datetime) -> int:
 
 def _in_offices(office_ids: frozenset[int]) -> Q:
     """The lead is in one of these offices now."""
-    leads = Lead.objects.filter(office_id__in=office_ids, pk=OuterRef("record_id"))
+    leads = Lead.with_merged.filter(office_id__in=office_ids, pk=OuterRef("record_id"))
     return Q(Exists(Event.objects.filter(Exists(leads), pk=OuterRef("event_id"), record=Lead.record_name)))
 
 
