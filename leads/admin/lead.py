@@ -301,6 +301,8 @@ class LeadAdmin(LeadMerge):
             form = context["adminform"].form
             # The head tells what is stored, whatever was typed.
             context |= {"title": str(lead), "subtitle": None, "values": form.before}
+            if _is_merged(lead):
+                context["actions_detail"] = []
             if form.conflict is not None:
                 # It is told by a box of its own; no field needs a change.
                 context["errors"] = None

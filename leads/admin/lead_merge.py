@@ -84,9 +84,9 @@ class Chosen:
     def changing(self) -> list[tuple[str, str, str]]:
         """(field, what the master has, what it gets) of what the choice changes."""
         return [
-            (row.label, words(row.key, None) if is_empty(now) else named(self.master, row.key), row.picked.words)
+            (row.label, named(self.master, row.key), row.picked.words)
             for row in self.rows
-            if (now := choice(self.master, row.key)) != choice(row.picked.lead, row.key)
+            if choice(self.master, row.key) != choice(row.picked.lead, row.key)
         ]
 
 
@@ -266,7 +266,7 @@ def _options(
     givers = [lead for _, lead in found]
     giver = picked if picked in givers else suggested.get(key, master)
     for value, lead in found:
-        yield Option(lead, words(key, None) if value is None else named(lead, key), lead == giver)
+        yield Option(lead, "Leave empty" if value is None else named(lead, key), lead == giver)
 
 
 def named(lead: Lead, key: str) -> str:

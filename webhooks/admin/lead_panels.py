@@ -180,14 +180,18 @@ def _heard(deliveries: list[Delivery]) -> list[Heard]:
 
 
 def _title(event: Event) -> str:
+    merge = json.loads(event.context).get("merge")
     if event.type == "lead.created":
-        return "Created"
+        return "Back from a merge" if merge else "Created"
     if event.type == "lead.deleted":
-        return "Deleted"
+        return f"Merged into lead {merge['master_id']}" if merge else "Deleted"
+    did = "Updated"
+    if merge:
+        did = "Merge undone" if merge["undone"] else f"Merged with {plural(len(merge['children']), 'lead')}"
     labels = dict.fromkeys(label(_ONE_CHANGE.get(key, key)) for key in json.loads(event.changes))
     names = [each.lower() if each.isascii() else each for each in labels]
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return f"Updated: {', '.join(names[:_NAMES])}{more}"
+    return f"{did}: {', '.join(names[:_NAMES])}{more}" if names else did
 
 
 def _listed(names: list[str]) -> str:
