@@ -21,6 +21,7 @@ from leads.models import (
     Lead,
     LeadList,
     Leave,
+    Merge,
     Message,
     Office,
     Opportunity,
@@ -30,7 +31,6 @@ from leads.models import (
     Task,
     User,
 )
-from leads.models import Account, Campaign, CustomField, Form, Lead, LeadList, Merge, Message, Office, Tag, User
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
@@ -52,6 +52,7 @@ SET_UP = {
 OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 
 # Records of the account, whatever the office.
+OF_ACCOUNT = {"users": "user", "leaves": "leave", "tasks": "task"}
 CRM = {"companies": "company", "company_activities": "company_activity", "products": "product"}
 
 # Address, method -> the scope that it takes.
@@ -135,14 +136,10 @@ EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 
 # What each principal gets, by endpoint: within their reach, and beyond it.
 _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
-MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | dict.fromkeys(
-    [("refer", "POST"), ("task_complete", "POST"), ("task_cancel", "POST"), ("task_reopen", "POST")], OK
-)
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
-    (name, "POST"): OK for name in ("refer", "activity_cancel")
+    (name, "POST"): OK
+    for name in ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen")
 }
-    [("refer", "POST"), ("undo_merge", "POST")], OK
-)
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
@@ -192,15 +189,7 @@ PATHS = {
     "task_reopen": "tasks/{task}/reopen",
     **{
         name: path
-        for many, one in {
-            "offices": "office",
-            **SET_UP,
-            "users": "user",
-            "leaves": "leave",
-            "tasks": "task",
-            "webhooks": "webhook",
-        }.items()
-        for many, one in {"offices": "office", **CRM, **SET_UP, "users": "user", "webhooks": "webhook"}.items()
+        for many, one in {"offices": "office", **CRM, **SET_UP, **OF_ACCOUNT, "webhooks": "webhook"}.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "company_activities": "companies/{company}/activities",
@@ -276,9 +265,6 @@ def ids(lead: Lead, office: Office) -> Ids:
     }
 
 
-NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "task", "user", "leave", "webhook"), 10**9)
-
-
 def activity(lead: Lead) -> Activity:
     """One that can be cancelled."""
     return Activity.objects.create(lead=lead, type=ActivityType.objects.get(account=lead.account, code=30))
@@ -289,9 +275,11 @@ def opportunity(lead: Lead) -> Opportunity:
     return Opportunity.objects.create(lead=lead, type=deals, name="Roof", stage="Proposal")
 
 
-NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), *OF_LEAD.values(), "user", "webhook"), 10**9)
-NOWHERE = dict.fromkeys(("lead", "office", "message", *CRM.values(), *SET_UP.values(), "user", "webhook"), 10**9)
-NOWHERE = dict.fromkeys(("lead", "office", "message", "merge", *SET_UP.values(), "user", "webhook"), 10**9)
+_KINDS = (CRM, SET_UP, OF_LEAD, OF_ACCOUNT)
+NOWHERE = {
+    **dict.fromkeys(("lead", "office", "message", "merge", "webhook"), 10**9),
+    **{one: 10**9 for kinds in _KINDS for one in kinds.values()},
+}
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
