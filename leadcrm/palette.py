@@ -81,6 +81,8 @@ WORDS: Mapping[str, Sequence[str]] = {
         "api and webhooks",
     ),
     "leads_user_changelist": ("users", "team", "colleagues", "agents", "members", "my account"),
+    "leads_task_changelist": ("to-do", "follow-up", "reminders", "my tasks"),
+    "leads_leave_changelist": ("holidays", "absences", "time off", "away"),
     "leads_role_changelist": ("groups", "permissions", "rights"),
 }
 
