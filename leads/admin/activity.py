@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,11 +18,11 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from leads.admin.base import go_to, is_key, scope_of, sentence
+from leads.admin.base import is_key, scope_of, sentence
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, person
 from leads.admin.filters import ActivityTypeFilter, HappenedFilter, OwnerFilter
-from leads.admin.lead_fields import Moment, MomentInput, Text
+from leads.admin.lead_fields import Fact, Moment, MomentInput, Text
 from leads.admin.of_lead import OfLeadAdmin, OfLeadForm, from_lead, tab_of
 from leads.admin.paging import CappedPaginator
 from leads.admin.slots import Panel, register_panel
@@ -99,6 +99,9 @@ class ActivityForm(OfLeadForm):
         )
         self.fields["happened_at"] = Moment(label="When", help_text="In UTC.", widget=MomentInput())
         self.initial["happened_at"] = in_seconds(self.instance.happened_at)
+        if self.instance.cancelled_at is not None:
+            self.fields["cancelled"] = Fact(label="Cancelled")
+            self.initial["cancelled"] = in_seconds(self.instance.cancelled_at)
 
     def kinds(self) -> QuerySet[ActivityType]:
         """A sales activity has events of its own: it stays one, and no other becomes one."""
@@ -136,7 +139,6 @@ class CancelForm(BaseDialogForm):
 class ActivityAdmin(OfLeadAdmin):
     form = ActivityForm
     tab = TAB
-    fields: ClassVar[Any] = (("type", "happened_at"), "fields", ("status", "score"), "owner", "note")
     list_display = ("lead_shown", "type_shown", "status_shown", "owner_shown", "when")
     list_display_links = ("type_shown",)
     list_filter = (ActivityTypeFilter, OwnerFilter, ("happened_at", HappenedFilter))
@@ -160,7 +162,7 @@ class ActivityAdmin(OfLeadAdmin):
         lead = activity.lead
         second = lead.email or lead.phone or ""
         shown = person(str(lead), second if second != str(lead) else "")
-        return format_html('<a class="lc-plain" href="{}">{}</a>', tab_of(lead, TAB), shown)
+        return format_html('<a href="{}">{}</a>', tab_of(lead, TAB), shown)
 
     @display(description="Type")
     def type_shown(self, activity: Activity) -> SafeString:
@@ -179,6 +181,13 @@ class ActivityAdmin(OfLeadAdmin):
     @display(description="When", ordering="happened_at")
     def when(self, activity: Activity) -> SafeString:
         return ago(activity.happened_at)
+
+    # --- the form ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Activity | None = None) -> list[Any]:
+        fields = [("type", "happened_at"), "fields", ("status", "score"), "owner", "note"]
+        cancelled = obj is not None and obj.cancelled_at is not None
+        return [(None, {"fields": [*(["cancelled"] if cancelled else []), *fields]})]
 
     # --- cancel ---
 
@@ -202,7 +211,10 @@ class ActivityAdmin(OfLeadAdmin):
     def cancel(self, request: HttpRequest, form: CancelForm, object_id: str) -> HttpResponse:
         form.activity.cancel()
         messages.success(request, f"{form.activity} of {form.activity.lead} cancelled.")
-        return go_to(request, tab_of(form.activity.lead, TAB))
+        if request.headers.get("HX-Request"):
+            # The page that the dialog is on: to an address that differs behind "#" alone a browser does not go anew.
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return HttpResponseRedirect(tab_of(form.activity.lead, TAB))
 
     # --- delete ---
 

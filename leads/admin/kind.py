@@ -54,6 +54,8 @@ class KindForm(OwnedForm):
     def prepare(self) -> None:
         # Once there is one, it does not change by being emptied.
         self.fields["code"].required = not self.adding
+        if not self.adding:
+            self.fields["code"].help_text = "Other systems know the type by it."
         self.fields["code"].error_messages["required"] = "Code is required."
         for name, label in self.rows.items():
             field = RowsField(_names(label), name.capitalize(), ordered=True, help_text=self.fields[name].help_text)

@@ -20,6 +20,7 @@ LISTS = (
     *(f"leads/{name}/" for name in ("office", "user", "apikey", "account", "pipeline", "customfield", "form")),
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign")),
     *(f"leads/{name}/" for name in ("task", "leave")),
+    *(f"leads/{name}/" for name in ("activity", "opportunity", "activitytype", "opportunitytype")),
 )
 
 
@@ -37,11 +38,16 @@ def pages(page: Page) -> Iterator[str]:
     for path in (LEADS, WEBHOOKS, *(f"/admin/{path}" for path in LISTS)):
         yield path
         yield f"{path}add/"
-    yield first(page, f"{LEADS}?q=Lindqvist")
+    lead = first(page, f"{LEADS}?q=Lindqvist")
+    yield lead
+    for name in ("activity", "opportunity"):
+        yield f"/admin/leads/{name}/add/?lead={lead.split('/')[-3]}"
     yield first(page, WEBHOOKS)
     yield first(page, "/admin/leads/user/")
     yield first(page, "/admin/leads/pipeline/")
     yield first(page, "/admin/leads/form/")
+    yield first(page, "/admin/leads/activitytype/")
+    yield first(page, "/admin/leads/opportunitytype/")
     yield HISTORY
     yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
     yield f"{HISTORY}causes/"
