@@ -251,8 +251,10 @@ class OfLeadAdmin(Admin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """It is the user's own unless they say otherwise."""
+        user = request.user
+        assert isinstance(user, User)
         people = scope_of(request).choosable_owners(self._lead(request, None).account_id)
-        return {"owner": request.user.pk} if people.filter(pk=request.user.pk).exists() else {}
+        return {"owner": user.pk} if people.filter(pk=user.pk).exists() else {}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -31,6 +31,7 @@ SCOPES: Final = (KeyScope.CRM_READ, KeyScope.CRM_WRITE)
 class OfLeadResource(EntityResource):
     """A subclass names the types that its records may have: they are of the account, and `words` what they are."""
 
+    model: ClassVar[Any]
     words: ClassVar[str]
 
     def kinds(self) -> QuerySet[Any]:

@@ -45,11 +45,12 @@ class OpportunityResource(OfLeadResource):
         return OpportunityType.objects.filter(account=self.account)
 
     def offered(self) -> Mapping[str, Offered]:
-        companies, products = (model.objects.filter(account=self.account) for model in (Company, Product))
+        companies = Company.objects.filter(account=self.account)
+        products = Product.objects.filter(account=self.account, is_active=True)
         return {
             **super().offered(),
             "company_id": Offered(companies, "a company of the account"),
-            "product_id": Offered(products.filter(is_active=True), "an active product of the account"),
+            "product_id": Offered(products, "an active product of the account"),
         }
 
     def type_faults(self, opportunity: Opportunity, stored: Opportunity | None) -> list[Fault]:

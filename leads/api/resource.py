@@ -83,7 +83,7 @@ class Resource(View):
 
 
 class Listed(Resource):
-    parameters = pagination.PARAMETERS
+    parameters: ClassVar[Collection[str]] = pagination.PARAMETERS
 
     def get(self, request: Request, **place: str) -> Response:
         page = pagination.page(self.records(), self.order, request, oldest_first=self.oldest_first)
