@@ -167,6 +167,8 @@ def _told(events: list[Event]) -> list[Told]:
     for event in events:
         if event.version not in steps:
             steps[event.version] = Told(event.version, _title(event), delivery_page.caused_by(event), event.occurred_at)
+        elif event.type == "lead.created":  # and assigned
+            steps[event.version].title = _title(event)
     return list(steps.values())
 
 
