@@ -251,8 +251,8 @@ class Unit:
             wanted = model.derived(before, after, self)
             if before is not None:
                 found[pk] = model.differences(before, after | wanted)
-            changed = before is None or bool(found[pk]) or (model, pk) in self._stepped
-            wanted |= model.stamps(before, after, changed or model.hidden(before) != model.hidden(after), self)
+            changed = before is None or bool(found[pk]) or model.hidden(before) != model.hidden(after)
+            wanted |= model.stamps(before, after, changed or (model, pk) in self._stepped, self)
             wrong = {column: value for column, value in wanted.items() if after[column] != value}
             if wrong:
                 after |= wrong

@@ -324,7 +324,7 @@ def _placed(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
 def _violations(scope: Scope, master: Lead, children: Sequence[Lead], values: Mapping[str, Any]) -> list[Violation]:
     """At most one for each field."""
     before = master.values()
-    whole = before | values
+    whole = {**before, **values}
     found = judge_change(whole, before, setup=setups.of(master.account_id))
     found += scope.judge(master.account_id, whole, before, master.pk)
     if values.get("parent_id") in [child.pk for child in children]:

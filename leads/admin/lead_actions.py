@@ -30,7 +30,7 @@ _TAGS_OFFERED = 100
 
 
 class LeadActions(Admin):
-    actions = ("assign_owner", "change_stage", "add_tag", "add_to_list", "refer_selected")
+    actions: Sequence[str] = ("assign_owner", "change_stage", "add_tag", "add_to_list", "refer_selected")
 
     # --- owner ---
 

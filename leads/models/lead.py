@@ -44,7 +44,7 @@ class StandingLeads(models.Manager.from_queryset(RecordQuerySet)):  # type: igno
 class Lead(Record):
     record_name = "lead"
 
-    objects = StandingLeads()
+    objects = StandingLeads()  # type: ignore[misc]
     with_merged = RecordQuerySet.as_manager()
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="leads")
