@@ -23,7 +23,7 @@ from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, person
 from leads.admin.filters import ActivityTypeFilter, HappenedFilter, OwnerFilter
 from leads.admin.lead_fields import Fact, Moment, MomentInput, Text
-from leads.admin.of_lead import OfLeadAdmin, OfLeadForm, from_lead, tab_of
+from leads.admin.of_lead import OfLeadAdmin, OfLeadForm, TypedForm, from_lead, tab_of
 from leads.admin.paging import CappedPaginator
 from leads.admin.slots import Panel, register_panel
 from leads.fields import BY_KEY
@@ -49,7 +49,9 @@ def panel(request: HttpRequest, lead: Lead) -> Panel | None:
     body = render_to_string(
         "admin/leads/activity/tab.html",
         {
-            "activities": [(activity, _page(activity), *_further(activity)) for activity in shown],
+            "activities": [
+                (activity, _page(activity), told_further(activity), _cancel(activity)) for activity in shown
+            ],
             "earlier": count - len(shown),
             "all": f"?{TAB}=all#{TAB}",
             "may_change": request.user.has_perm("leads.change_activity"),
@@ -66,16 +68,19 @@ def _page(activity: Activity) -> str:
     return from_lead(reverse("admin:leads_activity_change", args=[activity.pk]))
 
 
-def _further(activity: Activity) -> tuple[list[tuple[str, str]], str]:
-    """What the type asks, as far as it was answered; and where the activity can be cancelled."""
-    told = [(label, text) for label in activity.type.fields if (text := activity.fields.get(label))]
-    cancel = reverse("admin:leads_activity_cancel", args=[activity.pk]) if activity.can_be_cancelled else ""
-    return told, cancel
+def told_further(activity: Any) -> list[tuple[str, str]]:
+    """What the type asks, as far as it was answered."""
+    return [(label, text) for label in activity.type.fields if (text := activity.fields.get(label))]
 
 
-class ActivityForm(OfLeadForm):
+def _cancel(activity: Activity) -> str:
+    return reverse("admin:leads_activity_cancel", args=[activity.pk]) if activity.can_be_cancelled else ""
+
+
+class AnyActivityForm(TypedForm):
+    """Of a lead's activities and of a company's."""
+
     class Meta:
-        model = Activity
         fields = ["type", "status", "note", "owner", "score", "happened_at", "fields"]
 
     def prepare(self) -> None:
@@ -99,14 +104,6 @@ class ActivityForm(OfLeadForm):
         )
         self.fields["happened_at"] = Moment(label="When", help_text="In UTC.", widget=MomentInput())
         self.initial["happened_at"] = in_seconds(self.instance.happened_at)
-        if self.instance.cancelled_at is not None:
-            self.fields["cancelled"] = Fact(label="Cancelled")
-            self.initial["cancelled"] = in_seconds(self.instance.cancelled_at)
-
-    def kinds(self) -> QuerySet[ActivityType]:
-        """A sales activity has events of its own: it stays one, and no other becomes one."""
-        kinds = ActivityType.objects.filter(account_id=self.lead.account_id).exclude(kind=ActivityKind.COMPANY)
-        return kinds.filter(kind=self.instance.type.kind) if self.instance.pk is not None else kinds
 
     def clean_happened_at(self) -> Any:
         text = self.cleaned_data["happened_at"]
@@ -115,6 +112,22 @@ class ActivityForm(OfLeadForm):
         moment, before = read_moment(text), self.instance.happened_at
         # The page shows whole seconds: nobody meant to change their parts.
         return before if in_seconds(moment) == in_seconds(before) else moment
+
+
+class ActivityForm(AnyActivityForm, OfLeadForm):
+    class Meta(AnyActivityForm.Meta):
+        model = Activity
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.instance.cancelled_at is not None:
+            self.fields["cancelled"] = Fact(label="Cancelled")
+            self.initial["cancelled"] = in_seconds(self.instance.cancelled_at)
+
+    def kinds(self) -> QuerySet[ActivityType]:
+        """A sales activity has events of its own: it stays one, and no other becomes one."""
+        kinds = ActivityType.objects.filter(account_id=self.account_id).exclude(kind=ActivityKind.COMPANY)
+        return kinds.filter(kind=self.instance.type.kind) if self.instance.pk is not None else kinds
 
 
 class CancelForm(BaseDialogForm):

@@ -97,6 +97,10 @@ class Admin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.scoped(request, super().get_queryset(request))
 
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        # The autocomplete view hands on anything; PostgreSQL refuses NUL.
+        return super().get_search_results(request, queryset, search_term.replace("\x00", ""))
+
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._as_unit(request, super().changeform_view, *args, **kwargs)
 

@@ -86,21 +86,14 @@ class WebFormForm(OwnedForm):
             for name in _OF_ACCOUNT:
                 del self.fields[name]
             return
-        # What is chosen stays on offer, whoever may choose it now.
         form = self.instance
-        self._offer("office", self.scope.choosable_offices(account_id), "No office")
-        self._offer("pipeline", form.account.pipelines.all(), "The account's default")
-        self._offer("owner", self.scope.choosable_owners(account_id), "Nobody")
+        self.offer("office", self.scope.choosable_offices(account_id), "No office")
+        self.offer("pipeline", form.account.pipelines.all(), "The account's default")
+        self.offer("owner", self.scope.choosable_owners(account_id), "Nobody")
         for name in _LABELS:
             field: Any = self.fields[name]
             field.queryset = field.queryset.filter(account_id=account_id)
             field.error_messages["invalid_choice"] = f"{field.label} must be among those on offer."
-
-    def _offer(self, name: str, queryset: QuerySet[Any], empty: str) -> None:
-        field: Any = self.fields[name]
-        field.queryset = queryset | queryset.model.objects.filter(pk=getattr(self.instance, f"{name}_id"))
-        field.empty_label = empty
-        field.error_messages["invalid_choice"] = f"{field.label} must be one of those on offer."
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

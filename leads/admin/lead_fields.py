@@ -17,6 +17,7 @@ from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelect2MultipleWidget,
 from leads.admin.base import is_key, sentence
 from leads.admin.display import MISSING, at, number
 from leads.admin.rows import read_number, show_number
+from leads.admin.words import label
 from leads.models import Lead
 
 
@@ -161,11 +162,14 @@ class Several(forms.MultipleChoiceField):
 
 
 class Reference(forms.ModelChoiceField):
-    """The id of another record; which may be chosen says the queryset."""
+    """The id of another record; which may be chosen says the queryset.
+
+    key   of the catalogue: its label is the field's own unless another one is given
+    """
 
     def __init__(self, queryset: Any, *, key: str, **options: Any) -> None:
-        super().__init__(queryset, **options)
-        self.error_messages["invalid_choice"] = sentence(key, "must be one of those on offer")
+        super().__init__(queryset, **{"label": label(key), **options})
+        self.error_messages["invalid_choice"] = f"{self.label} must be one of those on offer."
 
 
 class Parent(Reference):

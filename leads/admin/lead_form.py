@@ -212,9 +212,8 @@ class LeadForm(forms.ModelForm):
             case "pipeline_stage_id":
                 return self._stage(options | {"label": BY_KEY["stage"].label, "help_text": ""})
             case "company_id":
-                companies = Company.objects.filter(self.scope.in_account())
-                if account_id is not None:
-                    companies = self.scope.choosable_companies(account_id)
+                seen = Company.objects.filter(self.scope.in_account())
+                companies = seen if account_id is None else self.scope.choosable_companies(account_id)
                 chosen_company = Company.objects.filter(pk=self.instance.company_id)
                 widget = Autocomplete(Lead._meta.get_field("company"))
                 return Reference(companies | chosen_company, **options | {"key": key, "widget": widget})

@@ -107,28 +107,23 @@ class FurtherField(forms.Field):
         return not self.disabled and (initial or {}) != self.to_python(data)
 
 
-class OfLeadForm(forms.ModelForm):
-    """A class of its own for each request, see `for_lead`.
+class TypedForm(forms.ModelForm):
+    """Of a record with a type and the type's fields. A class of its own for each request.
 
     asked    the type whose fields are shown, as somebody chose it meanwhile
     address  of this page: where the fields of another type are asked for
     beside   what follows from the type besides its fields: a selector for htmx
     """
 
-    lead: Lead
+    account_id: int
     scope: Scope
     readonly = False
     asked = ""
     address = ""
     beside: ClassVar[str] = ""
 
-    @classmethod
-    def for_lead(cls, lead: Lead, scope: Scope, **options: Any) -> type[OfLeadForm]:
-        return type(cls.__name__, (cls,), {"lead": lead, "scope": scope, **options})
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.instance.lead = self.lead
         kinds = list(self.kinds())
         self.kind = self._kind_of(kinds)
         self.fields["type"] = Reference(
@@ -140,7 +135,7 @@ class OfLeadForm(forms.ModelForm):
         )
         self.initial["type"] = self.kind.pk if self.kind is not None else None
         self.fields["fields"] = FurtherField(self.kind, self.instance.fields)
-        people = self.scope.choosable_owners(self.lead.account_id) | User.objects.filter(pk=self.instance.owner_id)
+        people = self.scope.choosable_owners(self.account_id) | User.objects.filter(pk=self.instance.owner_id)
         self.fields["owner"] = Owner(
             people.order_by(*_BY_NAME),
             key="owner_id",
@@ -185,6 +180,20 @@ class OfLeadForm(forms.ModelForm):
                 except ValidationError as error:
                     self.add_error(name, error)
         return data
+
+
+class OfLeadForm(TypedForm):
+    """See `for_lead`."""
+
+    lead: Lead
+
+    @classmethod
+    def for_lead(cls, lead: Lead, scope: Scope, **options: Any) -> type[OfLeadForm]:
+        return type(cls.__name__, (cls,), {"lead": lead, "account_id": lead.account_id, "scope": scope, **options})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.lead = self.lead
 
 
 class LeadChoice(forms.Form):

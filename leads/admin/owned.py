@@ -13,10 +13,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminSelectWidget
+from django.utils.text import capfirst
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from leads.admin.base import Admin, scope_of
 from leads.admin.display import number
+from leads.admin.lead_fields import Text
 from leads.fields import BY_KEY
 from leads.scope import Scope
 from leads.validation import RULES
@@ -29,6 +31,19 @@ def check_text(label: str, text: str) -> None:
     rule = RULES["control_characters"].value
     if rule is not None and (message := rule(_ANY_TEXT, text)) is not None:
         raise forms.ValidationError(f"{label} {message}.", code="control_characters")
+
+
+def long_text(column: Any) -> Text:
+    """The input of a column that holds lines of text; unset is NULL, as the API has it."""
+    label = capfirst(column.verbose_name)
+    return Text(
+        label=label,
+        required=False,
+        max_length=column.max_length,
+        lines=True,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        validators=[partial(check_text, label)],
+    )
 
 
 class OwnedForm(forms.ModelForm):
@@ -62,6 +77,13 @@ class OwnedForm(forms.ModelForm):
 
     def prepare(self) -> None:
         """Fields beyond those of the model."""
+
+    def offer(self, name: str, queryset: QuerySet[Any], empty: str) -> None:
+        """What a reference may be given. What is chosen stays on offer, whoever may choose it now."""
+        field: Any = self.fields[name]
+        field.queryset = queryset | queryset.model.objects.filter(pk=getattr(self.instance, f"{name}_id"))
+        field.empty_label = empty
+        field.error_messages["invalid_choice"] = f"{field.label} must be one of those on offer."
 
     def _get_validation_exclusions(self) -> set[str]:
         # A name is judged within the account, whether or not the form asks for the account.

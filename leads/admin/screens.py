@@ -6,6 +6,8 @@ from leads.admin import (
     account,
     activity,
     apikey,
+    company,
+    company_activity,
     custom_field,
     form,
     kind,
@@ -17,6 +19,7 @@ from leads.admin import (
     opportunity,
     people,
     pipeline,
+    product,
     role,
     task,
 )
@@ -25,6 +28,8 @@ __all__ = [
     "account",
     "activity",
     "apikey",
+    "company",
+    "company_activity",
     "custom_field",
     "form",
     "kind",
@@ -36,6 +41,7 @@ __all__ = [
     "opportunity",
     "people",
     "pipeline",
+    "product",
     "role",
     "task",
 ]
