@@ -21,6 +21,7 @@ LISTS = (
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign")),
     *(f"leads/{name}/" for name in ("task", "leave")),
     *(f"leads/{name}/" for name in ("activity", "opportunity", "activitytype", "opportunitytype")),
+    *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign", "company", "product")),
 )
 
 
@@ -28,6 +29,15 @@ def first(page: Page, path: str, selector: str = "#result_list tbody th a") -> s
     """Where the first row of a list leads."""
     page.goto(path)
     return page.locator(selector).first.get_attribute("href") or ""
+
+
+def made(page: Page, path: str, name: str) -> str:
+    """Where a new record of this list leads: the demo has none."""
+    page.goto(f"{path}add/")
+    page.select_option("#id_account", index=1)
+    page.fill("#id_name", name)
+    page.get_by_role("button", name="Save", exact=True).click()
+    return first(page, path)
 
 
 def pages(page: Page) -> Iterator[str]:
@@ -48,6 +58,13 @@ def pages(page: Page) -> Iterator[str]:
     yield first(page, "/admin/leads/form/")
     yield first(page, "/admin/leads/activitytype/")
     yield first(page, "/admin/leads/opportunitytype/")
+    company = made(page, "/admin/leads/company/", "Hartley Design")
+    yield company
+    yield company.replace("/change/", "/delete/")
+    yield f"{company}#leads"
+    yield f"/admin/leads/companyactivity/add/?company={company.split('/')[-3]}"
+    yield f"{company}#activities"
+    yield made(page, "/admin/leads/product/", "Survey")
     yield HISTORY
     yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
     yield f"{HISTORY}causes/"
