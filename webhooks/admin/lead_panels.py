@@ -38,7 +38,7 @@ _ONE_CHANGE = {
     "pipeline_id": "pipeline",
     "owner_id": "owner",
     "owner_name": "owner",
-    "company_id": "company",
+    "company": "company_id",
 }
 # Webhooks that a message names.
 _WEBHOOKS = 2
