@@ -11,10 +11,16 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import receivers, roles
-        from webhooks.outbound import notify, replay, switch
+        from webhooks.outbound import gather, notify, replay, switch
 
         receivers.connect()
         jobs.declare(replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting")
         jobs.declare(switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded")
         jobs.declare(notify.JOB, run="webhooks.outbound.notify.mail", waiting="webhooks.outbound.notify.owed")
+        jobs.declare(
+            gather.JOB,
+            run="webhooks.outbound.gather.gather",
+            waiting="webhooks.outbound.gather.waiting",
+            by_the_second=True,
+        )
         post_migrate.connect(roles.grant_all, sender=self)

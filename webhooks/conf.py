@@ -11,6 +11,9 @@ MAX_LOST = 10
 # Deliveries in one claim: 50 cost 5 to 10 % of the speed, more only hold memory.
 CLAIM_BATCH = 200
 LONGEST_TIMEOUT = 30
+# Deliveries in one body, where a system sends them together.
+MOST_TOGETHER = 500
+LONGEST_DELAY = 86_400
 # Where order is kept: a delivery older than this that waits for another try holds the ones after it no longer.
 ORDER_HOLDS = 3600.0
 
@@ -26,6 +29,11 @@ def retry_scale() -> float:
 def lease() -> float:
     """Seconds for which a claim holds, unless it is renewed: more than the longest try takes."""
     return float(settings.WEBHOOK_LEASE)
+
+
+def group_window() -> float:
+    """Seconds for which deliveries that are sent together wait for each other, from the first of them on."""
+    return float(settings.WEBHOOK_GROUP_WINDOW)
 
 
 def drain_rate() -> float:

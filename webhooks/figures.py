@@ -19,7 +19,7 @@ SAMPLE = 1_000
 
 _TABLE = Delivery._meta.db_table
 # As the partial indexes of Delivery spell them: SQLite takes an index by these very words.
-_WAITING = "status IN ('queued', 'sending')"
+_WAITING = "status IN ('queued', 'sending', 'grouped')"
 _HELD = "status = 'held'"
 _FINISHED = "status IN ('success', 'failure', 'cancelled')"
 

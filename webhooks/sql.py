@@ -41,6 +41,13 @@ def now(seconds: str = "") -> str:
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'{shift})"
 
 
+def later(instant: str, seconds: str) -> str:
+    """An instant, given as SQL, plus seconds."""
+    if is_postgresql():
+        return f"{instant} + ({seconds}) * interval '1 second'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f000', {instant}, ({seconds}) || ' seconds')"
+
+
 def clock() -> datetime:
     """The database's clock. SQLite has none of its own."""
     if not is_postgresql():

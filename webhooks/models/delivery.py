@@ -18,6 +18,8 @@ from webhooks.models.webhook import Webhook
 
 class Status(models.TextChoices):
     QUEUED = "queued", "In Queue"
+    # Waits for the others of its minute, or, together with them, for the one that `Delivery.sent_with` names.
+    GROUPED = "grouped", "Grouped"
     SENDING = "sending", "Sending"
     SUCCESS = "success", "Success"
     FAILURE = "failure", "Failure"
@@ -25,8 +27,8 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-WAITING = (Status.QUEUED, Status.SENDING)
-UNSENT = (Status.QUEUED, Status.HELD)
+WAITING = (Status.QUEUED, Status.SENDING, Status.GROUPED)
+UNSENT = (Status.QUEUED, Status.GROUPED, Status.HELD)
 # How it ends is not known yet.
 OPEN = (*WAITING, Status.HELD)
 FINISHED = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
@@ -56,8 +58,13 @@ class Delivery(models.Model):
     dialect = models.CharField(max_length=20, choices=dialects.choices)
     # The event's name in the dialect's own words.
     sent_as = models.CharField(max_length=50)
-    # The wire's webhook-id: one per event and webhook, the same on every try and every replay as sent.
+    # The wire's webhook-id: one per event and webhook, the same on every try and every replay as sent. Deliveries that
+    # are sent together have that of their first.
     message_id = models.CharField(max_length=60)
+    # Of what is sent together, the first: it is claimed, tried and settled for all of them, and names itself.
+    sent_with = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, related_name="together", null=True, db_index=False, db_constraint=False
+    )
     # The first delivery of the same bytes, also when a replay is replayed.
     replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="replays", null=True, db_index=False)
     test = models.BooleanField(default=False)
@@ -96,12 +103,19 @@ class Delivery(models.Model):
                 condition=Q(order_key__isnull=False, status__in=["queued", "sending", "held"]),
             ),
             models.Index(fields=["lease_until"], name="delivery_lease", condition=Q(status="sending")),
+            # What waits to be sent together, and what is.
+            models.Index(
+                fields=["webhook", "due_at", "id"],
+                name="delivery_gather",
+                condition=Q(status="grouped", sent_with__isnull=True),
+            ),
+            models.Index(fields=["sent_with"], name="delivery_together", condition=Q(sent_with__isnull=False)),
             # What is rare is listed by these, newest first; account and webhook are in them so that the rows of others
             # need not be read.
             models.Index(
                 fields=["-id", "account", "webhook"],
                 name="delivery_waiting",
-                condition=Q(status__in=["queued", "sending"]),
+                condition=Q(status__in=["queued", "sending", "grouped"]),
             ),
             models.Index(fields=["-id", "account", "webhook"], name="delivery_holding", condition=Q(status="held")),
             models.Index(fields=["-id", "account", "webhook"], name="delivery_failure", condition=Q(status="failure")),
@@ -122,10 +136,18 @@ class Delivery(models.Model):
 
     @classmethod
     def of_message(cls, message_id: str) -> models.QuerySet[Delivery]:
-        """The deliveries under a webhook-id, replays included. It has the event's uid in it, or is that of a test."""
+        """The deliveries under a webhook-id, replays included. It has the event's uid in it, or is that of a test.
+
+        Of deliveries that were sent together, the first.
+        """
         uid = message_id.removeprefix("msg_").partition("_")[0]
         event_id = Event.objects.filter(uid=uid).values_list("pk", flat=True).first()
         return cls.objects.filter(Q(event=event_id) if event_id else Q(event__isnull=True), message_id=message_id)
+
+    @property
+    def post_id(self) -> int:
+        """The delivery that is tried for this one: itself, or the first of those that are sent with it."""
+        return self.sent_with_id or self.pk
 
 
 @receiver(pre_delete, sender=Webhook)

@@ -51,6 +51,8 @@ class Webhook(models.Model):
     # Deliveries per second at most; null: as fast as the receiver answers.
     rate_limit = models.PositiveSmallIntegerField(null=True, blank=True)
     keep_order = models.BooleanField("keep order per record", default=False)
+    # Seconds from an event to its first try, where the system has such a delay.
+    execution_delay = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

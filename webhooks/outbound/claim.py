@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 from webhooks import conf, sql
 from webhooks.models import Attempt, Delivery, Outcome, Status
-from webhooks.outbound import switch
+from webhooks.outbound import switch, together
 from webhooks.outbound.parcel import Claimed
 from webhooks.outbound.shares import Share
 from webhooks.outbound.turns import due
@@ -58,7 +58,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
     }
 
 
-def release(held: Iterable[Claimed]) -> None:
+def release(held: Collection[Claimed]) -> None:
     """Give back what was not sent: no try is used."""
     sql.prepared(
         f"""
@@ -68,6 +68,7 @@ def release(held: Iterable[Claimed]) -> None:
         """,
         _mine(held),
     )
+    together.follow(together.firsts(held))
 
 
 def reclaim() -> int:
@@ -77,10 +78,14 @@ def reclaim() -> int:
     often ends as a Failure, and so does a test, which nobody waits for any more. What is queued for a webhook that is
     gone has no turn any more: it is called off.
     """
-    sql.prepared(
+    orphans = sql.prepared(
         f"""
         UPDATE {_TABLE} SET status = '{Status.CANCELLED}', finished_at = {sql.now()}
-        WHERE status = '{Status.QUEUED}' AND webhook_id IS NULL
+        WHERE id IN (
+            SELECT id FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND webhook_id IS NULL
+            UNION ALL SELECT id FROM {_TABLE} WHERE {together.UNGATHERED} AND webhook_id IS NULL
+        )
+        RETURNING id, sent_with_id
         """
     )
     lost = sql.prepared(
@@ -92,11 +97,12 @@ def reclaim() -> int:
             due_at = {sql.now()}, lease_until = NULL, fence = fence + 1, lost = lost + 1
         WHERE id IN (
             SELECT id FROM {_TABLE} WHERE status = '{Status.SENDING}' AND lease_until < {sql.now()}
-            ORDER BY id LIMIT {conf.CLAIM_BATCH} {sql.lock_skip()}
+            ORDER BY lease_until LIMIT {conf.CLAIM_BATCH} {sql.lock_skip()}
         )
-        RETURNING id
+        RETURNING id, sent_with_id
         """
     )
+    together.follow(pk for pk, sent_with in orphans + lost if sent_with == pk)
     if lost:
         sql.prepared(
             f"""
@@ -106,7 +112,7 @@ def reclaim() -> int:
                 'The worker ended without telling whether the request left.'
             FROM {sql.rows({"delivery_id": "integer"})}
             """,
-            sql.encode({"delivery_id": pk} for (pk,) in lost),
+            sql.encode({"delivery_id": pk} for pk, _ in lost),
         )
     return len(lost)
 

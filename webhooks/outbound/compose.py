@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
 from webhooks import conf, sql
-from webhooks.models import Body, Event, State, Status, Webhook
+from webhooks.models import Body, Delivery, Event, State, Status, Webhook
 from webhooks.models.event import whole
 from webhooks.outbound import header
 from webhooks.outbound.parcel import Claimed, Parcel, Refused
+from webhooks.outbound.together import is_grouped
 from webhooks.wire import signature
 from webhooks.wire.event import Event as Frozen
 from webhooks.wire.exchange import Headers, Request
@@ -59,8 +60,16 @@ def compose(claims: Sequence[Claimed], room: int = ROOM) -> tuple[list[Parcel], 
                 room -= len(parcels[-1].request.body)
             except Exception as error:
                 logger.exception("delivery %s cannot be composed", claimed.id)
-                refused.append(Refused(claimed, Status.FAILURE, f"cannot be written as {claimed.dialect}: {error}"))
+                refused.append(Refused(claimed, Status.FAILURE, _fault(claimed.dialect, error)))
     return parcels, refused
+
+
+def _fault(dialect: str, error: Exception) -> str:
+    return f"cannot be written as {dialect}: {error}"
+
+
+def _too_large(body: bytes) -> ValueError:
+    return ValueError(f"the body has {len(body)} bytes, at most {LARGEST_BODY} are sent")
 
 
 def _status(webhook: Webhook | None, full: bool) -> Status | None:
@@ -84,8 +93,43 @@ def write(
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
     """The signed request of an event that has no stored body yet; see build. ValueError."""
     paper = _Letterhead(webhook, now)
-    record = _record(event.record, event.record_id, event.version, event.hops)
+    record = _about(webhook.dialect, heard_as, (event.record, event.record_id, event.version, event.hops))
     return paper.request(paper.render(event.frozen, heard_as), heard_as, message_id, record)
+
+
+def divide(webhook: Webhook, events: Sequence[Frozen], heard_as: str) -> Iterator[tuple[int, bytes | str]]:
+    """The bodies of events that are sent together, in their order: (of how many of them, the body).
+
+    One, mostly. An event that cannot be written stands by itself: instead of a body, why. What would be too large for
+    one body is halved.
+    """
+    try:
+        body = _together(webhook, events, heard_as)
+        if len(body) <= LARGEST_BODY:
+            yield len(events), body
+            return
+        fault: Exception = _too_large(body)
+    except Exception as error:
+        fault = error
+    if len(events) == 1:
+        logger.error("an event cannot be composed for webhook %s", webhook.pk, exc_info=fault)
+        yield 1, _fault(webhook.dialect, fault)
+        return
+    half = len(events) // 2
+    yield from divide(webhook, events[:half], heard_as)
+    yield from divide(webhook, events[half:], heard_as)
+
+
+def _together(webhook: Webhook, events: Sequence[Frozen], heard_as: str) -> bytes:
+    dialect = webhook.wire
+    if heard_as not in dialect.grouped or dialect.render_many is None:
+        raise ValueError(f"it sends no {heard_as} together")
+    return dialect.render_many(events, _settings(webhook))
+
+
+def read_events(event_ids: Collection[int]) -> dict[int, Frozen]:
+    """The stored events, as dialects are given them."""
+    return {pk: _frozen(*values) for pk, *values in _read(Event, "id", _EVENT, event_ids)}
 
 
 def sample(webhook: Webhook) -> bytes:
@@ -108,16 +152,22 @@ def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
     if body is None:
         event = sources.event(claimed.event_id)
         content = paper.render(event, claimed.sent_as)
-        record = _record(event.record, event.record_id, event.version, event.hops)
+        told = event.record, event.record_id, event.version, event.hops
     else:
-        content, record = body, sources.records[claimed.event_id]
+        content, told = body, sources.records[claimed.event_id]
+    hops = max(told[3], sources.hops.get(claimed.body_of, 0))
+    record = _about(claimed.dialect, claimed.sent_as, (*told[:3], hops))
     request, shown = paper.request(content, claimed.sent_as, claimed.message_id, record)
     return Parcel(claimed, request, shown, paper.deadline, fresh=body is None)
 
 
-def _record(record: str, record_id: int, version: int, hops: int) -> Headers:
-    """Which state of which record a request tells, and how many webhooks led to it."""
-    return ("webhook-record", f"{record}/{record_id};version={version}"), ("webhook-hops", str(hops))
+def _about(dialect: str, heard_as: str, told: tuple[str, int, int, int]) -> Headers:
+    """Which state of which record a request tells, unless it tells several, and how many webhooks led to it."""
+    record, record_id, version, hops = told
+    depth = ("webhook-hops", str(hops))
+    if is_grouped(dialect, heard_as):
+        return (depth,)
+    return ("webhook-record", f"{record}/{record_id};version={version}"), depth
 
 
 class _Sources:
@@ -133,7 +183,8 @@ class _Sources:
         self.bodies = {pk: bytes(content) for pk, content in stored}
         written = {claimed.event_id for claimed in claims if claimed.body_of in self.bodies}
         unwritten = {claimed.event_id for claimed in claims if claimed.body_of not in self.bodies}
-        self.records = {pk: _record(*values) for pk, *values in _read(Event, "id", _RECORD, written)}
+        self.records = {pk: tuple(values) for pk, *values in _read(Event, "id", _RECORD, written)}
+        self.hops = _most_hops({claimed.body_of for claimed in claims if is_grouped(claimed.dialect, claimed.sent_as)})
         self._events = {pk: values for pk, *values in _read(Event, "id", _EVENT, unwritten)}
         self._latest: tuple[int, Frozen] | None = None
 
@@ -158,6 +209,18 @@ def _read(
     picked = (sql.as_text(column) if column == "occurred_at" else column for column in columns)
     text = f"SELECT {key}, {', '.join(picked)} FROM {model._meta.db_table} WHERE {sql.among(key)}"
     return sql.prepared(text, sql.integers(keys))
+
+
+def _most_hops(firsts: Collection[int]) -> dict[int, int]:
+    """Of what is sent together, by its first delivery."""
+    if not firsts:
+        return {}
+    text = f"""
+        SELECT other.sent_with_id, max(event.hops)
+        FROM {Delivery._meta.db_table} other JOIN {Event._meta.db_table} event ON event.id = other.event_id
+        WHERE {sql.among("other.sent_with_id")} GROUP BY other.sent_with_id
+    """
+    return dict(sql.prepared(text, sql.integers(firsts)))
 
 
 def _frozen(
@@ -221,7 +284,7 @@ class _Letterhead:
 
     def request(self, body: bytes, heard_as: str, message_id: str, extra: Headers) -> tuple[Request, Headers]:
         if len(body) > LARGEST_BODY:
-            raise ValueError(f"the body has {len(body)} bytes, at most {LARGEST_BODY} are sent")
+            raise _too_large(body)
         kind = self.dialect.content_type(body, self.settings)
         headers = [("Content-Type", kind), ("User-Agent", conf.USER_AGENT)]
         if self._with_metadata:

@@ -13,10 +13,11 @@ from functools import cache, lru_cache
 from typing import Any
 
 from leads import statement
-from webhooks import sql
+from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
 from webhooks.outbound.parcel import Captured
+from webhooks.outbound.together import is_grouped
 from webhooks.wire import filter as contents
 from webhooks.wire.event import Event as Frozen
 
@@ -104,18 +105,31 @@ def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[List
             continue
         webhooks = [listener.id for listener in by_name.get(name, ()) if listener.hears(name, event.frozen)]
         if webhooks:
-            yield {
+            match: dict[str, Any] = {
                 "uid": event.uid,
                 "account_id": event.account_id,
                 "record": f"{event.frozen.record}/{event.frozen.record_id}",
                 "sent_as": name,
                 "webhooks": webhooks,
             }
+            if is_grouped(dialect, name):
+                # Whatever records are in a body, the bodies leave in their order.
+                match |= {"record": name, "gathers": conf.group_window()}
+            yield match
 
 
 @cache
 def _insert() -> str:
-    told = {"uid": "text", "account_id": "integer", "record": "text", "sent_as": "text", "webhooks": "integers"}
+    told = {
+        "uid": "text",
+        "account_id": "integer",
+        "record": "text",
+        "sent_as": "text",
+        "webhooks": "integers",
+        "gathers": "real",
+    }
+    status = f"CASE WHEN heard.gathers IS NULL THEN '{Status.QUEUED}' ELSE '{Status.GROUPED}' END"
+    later = sql.later("heard.now", "coalesce(heard.gathers, 0) + webhook.execution_delay")
     # INSERT comes first, as Python's sqlite3 counts no rows of a statement that begins with WITH.
     # Materialized, as SQLite would read the JSON anew for each webhook. The event's key is looked up, as for a join
     # PostgreSQL would read a small table of events to its end.
@@ -132,7 +146,8 @@ def _insert() -> str:
         SELECT heard.event_id, heard.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
             'msg_' || heard.uid || '_' || webhook.id, {sql.boolean(False)}, %s, heard.now,
             CASE WHEN webhook.keep_order THEN heard.record END,
-            CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, heard.now,
+            CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE {status} END,
+            CASE WHEN heard.gathers IS NULL AND webhook.execution_delay = 0 THEN heard.now ELSE {later} END,
             0, 0, 0, ''
         FROM heard
         CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}

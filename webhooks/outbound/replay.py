@@ -1,7 +1,8 @@
 """Send again what was sent, by hand: the same bytes under the same webhook-id, as new deliveries of the same events.
 
-History is only added to. A replay counts in messages (webhook-ids), not in rows: a delivery and its earlier replays are
-one. What still waits is sent anyway and is not added again, so that a question that is answered twice adds once.
+History is only added to. A replay counts in messages (webhook-ids), not in rows: a delivery, those that were sent
+together with it and its earlier replays are one. What still waits is sent anyway and is not added again, so that a
+question that is answered twice adds once.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _chosen(selection: Selection) -> QuerySet[Any]:
 
     A message has other deliveries only by replays, which have an index of their own: few, or none, whatever is chosen.
     """
-    chosen = selection.deliveries().annotate(root=Coalesce("replay_of_id", "pk"))
+    chosen = selection.deliveries().annotate(root=Coalesce("replay_of_id", "sent_with_id", "pk"))
     first = Delivery.objects.filter(pk=OuterRef("replay_of_id"))
     replays = Delivery.objects.filter(replay_of_id=OuterRef("root"))
     noted = ReplayItem.objects.filter(root_id=OuterRef("root"))

@@ -15,7 +15,7 @@ from django.utils import timezone
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import FINISHED, Delivery, Lane, Status
-from webhooks.outbound import attempt, health, issues, switch
+from webhooks.outbound import attempt, health, issues, switch, together
 from webhooks.outbound.parcel import Refused, Result
 from webhooks.wire import policy
 from webhooks.wire.exchange import Failure, FailureKind, Response
@@ -56,6 +56,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collec
         """,
         sql.encode(_next(one) for one in judged),
     )
+    together.follow(together.firsts(result.parcel.claimed for result in results))
     return learned
 
 
@@ -76,6 +77,7 @@ def refuse(refused: Sequence[Refused]) -> None:
             for one in refused
         ),
     )
+    together.follow(together.firsts(one.claimed for one in refused))
 
 
 _NEXT = {

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from webhooks import queue, sql
 from webhooks.models import UNSENT, Delivery, Health, State, Status, Webhook
-from webhooks.outbound import notify
+from webhooks.outbound import notify, together
 
 # Of leads.jobs: asked for by the sweep.
 JOB = "webhooks.release_held"
 
 _TABLE = Delivery._meta.db_table
+_QUEUED = f"status = '{Status.QUEUED}'"
 _WEBHOOK = Webhook._meta.db_table
 
 
@@ -90,7 +92,8 @@ def waiting_status(delivery: str) -> str:
 
 def waiting(webhook_id: int) -> int:
     """How many deliveries a switch would move now."""
-    return Delivery.objects.filter(webhook=webhook_id, status__in=UNSENT).count()
+    on_their_way = Q(sent_with__isnull=False, sent_with__status=Status.SENDING)
+    return Delivery.objects.filter(webhook=webhook_id, status__in=UNSENT).exclude(on_their_way).count()
 
 
 def locked(webhook_id: int, no_key: bool = False) -> Webhook:
@@ -101,12 +104,28 @@ def locked(webhook_id: int, no_key: bool = False) -> Webhook:
     return Webhook.objects.select_for_update(no_key=no_key).get(pk=webhook_id)
 
 
+def locked_state(webhook_id: int) -> str | None:
+    """The state of a webhook, which stays as it is until the transaction ends; None where it is gone."""
+    found = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id).values_list("state", flat=True)
+    return found.first()
+
+
 def release(webhook_id: int) -> None:
     """Queue what is held although the webhook is enabled: a worker that looked just before may have held it late."""
     with transaction.atomic():
         webhook = Webhook.objects.select_for_update().filter(pk=webhook_id).first()
         if webhook is not None and webhook.state == State.ENABLED:
             _release(webhook_id)
+
+
+def stop_late(webhook_id: int) -> None:
+    """Hold, or cancel, what was still recorded to be sent together while the webhook was stopped."""
+    with transaction.atomic():
+        state = locked_state(webhook_id)
+        if state == State.PAUSED:
+            _hold(webhook_id)
+        elif state == State.DISABLED:
+            _cancel(webhook_id)
 
 
 def stranded() -> Sequence[tuple[int]]:
@@ -139,15 +158,18 @@ def _start_anew(webhook_id: int, drain_to: int | None) -> None:
 
 
 def _hold(webhook_id: int) -> int:
-    return Delivery.objects.filter(webhook=webhook_id, status=Status.QUEUED).update(status=Status.HELD)
+    return _move(webhook_id, (_QUEUED, together.UNGATHERED), f"status = '{Status.HELD}'")
 
 
 def _release(webhook_id: int) -> int:
     # All are due at one instant, so that they are claimed by id: in the order of their events. The sub-select asks the
-    # clock once for all of them.
+    # clock once for all of them. What has not been tried yet is not sent before its time, and what nobody gathered yet
+    # still belongs to its minute.
+    status = together.held_as(_TABLE)
+    early = f"tries = 0 AND due_at > (SELECT {sql.now()}) OR {status} = '{Status.GROUPED}'"
     released = sql.run(
         f"""
-        UPDATE {_TABLE} SET status = '{Status.QUEUED}', due_at = (SELECT {sql.now()})
+        UPDATE {_TABLE} SET status = {status}, due_at = CASE WHEN {early} THEN due_at ELSE (SELECT {sql.now()}) END
         WHERE webhook_id = %s AND status = '{Status.HELD}' RETURNING id
         """,
         webhook_id,
@@ -158,6 +180,20 @@ def _release(webhook_id: int) -> int:
 
 
 def _cancel(webhook_id: int) -> int:
-    return Delivery.objects.filter(webhook=webhook_id, status__in=UNSENT).update(
-        status=Status.CANCELLED, finished_at=timezone.now()
-    )
+    waiting = (_QUEUED, together.UNGATHERED, f"status = '{Status.HELD}'")
+    return _move(webhook_id, waiting, f"status = '{Status.CANCELLED}', finished_at = {sql.now()}")
+
+
+def _move(webhook_id: int, which: Sequence[str], change: str) -> int:
+    """Change a webhook's deliveries, and those that are sent with them; returns how many.
+
+    which: conditions, each of which one index answers.
+    """
+    moved = [
+        row
+        for condition in which
+        for row in sql.run(
+            f"UPDATE {_TABLE} SET {change} WHERE webhook_id = %s AND {condition} RETURNING id, sent_with_id", webhook_id
+        )
+    ]
+    return len(moved) + together.follow(pk for pk, sent_with in moved if sent_with == pk)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webhooks import conf, sql
-from webhooks.models import OPEN, Delivery, Health, Lane, State, Status, Webhook
+from webhooks.models import Delivery, Health, Lane, State, Status, Webhook
+from webhooks.outbound.together import UNGATHERED
 
 _TABLE = Delivery._meta.db_table
 _QUEUED = f"status = '{Status.QUEUED}'"
 _STOPPED = f"webhook.state <> '{State.ENABLED}'"
+# They hold up the later ones of their record, as the partial index has it.
+_BEFORE = f"status IN ('{Status.QUEUED}', '{Status.SENDING}', '{Status.HELD}')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ def look() -> list[Turn]:
 def overdue() -> float | None:
     """For how many seconds the oldest due delivery has been waiting, None when nothing is due.
 
-    A claim whose lease ran out is due as well: whoever held it is gone. What waits for its webhook's receiver to come
-    back, or for an older delivery of its record, is not.
+    A claim whose lease ran out is due as well: whoever held it is gone. So is what has waited long enough for others to
+    be sent with. What waits for its webhook's receiver to come back, or for an older delivery of its record, is not.
     """
     leases = sql.prepared(
         f"""
@@ -79,8 +82,29 @@ def overdue() -> float | None:
         WHERE status = '{Status.SENDING}' AND lease_until <= {sql.now()}
         """
     )
-    ends = [turn.waited for turn in look()] + [float(waited) for (waited,) in leases if waited is not None]
+    ends = [turn.waited for turn in look()] + [waited for _, waited in complete()]
+    ends += [float(waited) for (waited,) in leases if waited is not None]
     return max(ends, default=None)
+
+
+def complete() -> list[tuple[int, float]]:
+    """(webhook, for how many seconds) of the webhooks that have something to be sent together now."""
+    found = sql.prepared(
+        f"""
+        WITH RECURSIVE busy(webhook_id) AS (
+            SELECT min(webhook_id) FROM {_TABLE} WHERE {UNGATHERED}
+            UNION ALL
+            SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {UNGATHERED} AND webhook_id > busy.webhook_id)
+            FROM busy WHERE busy.webhook_id IS NOT NULL
+        ), begun AS MATERIALIZED (
+            SELECT webhook_id,
+                (SELECT min(due_at) FROM {_TABLE} WHERE {UNGATHERED} AND webhook_id = busy.webhook_id) AS due_at
+            FROM busy WHERE webhook_id IS NOT NULL
+        )
+        SELECT webhook_id, {sql.seconds_since("due_at")} FROM begun WHERE due_at <= {sql.now()} ORDER BY due_at
+        """
+    )
+    return [(webhook_id, float(waited)) for webhook_id, waited in found]
 
 
 def first_due(webhook: str, lane: str) -> str:
@@ -95,7 +119,7 @@ def due(webhook: str, lane: str) -> str:
         AND (order_key IS NULL OR NOT EXISTS (
             SELECT 1 FROM {_TABLE} AS older
             WHERE older.webhook_id = next.webhook_id AND older.order_key = next.order_key AND older.id < next.id
-            AND older.status IN ({", ".join(f"'{status}'" for status in OPEN)}) AND NOT {_tired("older")}
+            AND older.{_BEFORE} AND NOT {_tired("older")}
         ))
         ORDER BY due_at, next.id
     """

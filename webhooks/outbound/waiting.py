@@ -5,17 +5,27 @@ Only what waits is touched. A request that is on its way ends as it ends.
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from webhooks import queue
 from webhooks.models import UNSENT, Delivery, Status
-from webhooks.outbound import health
+from webhooks.outbound import health, together
 
 
 def cancel(deliveries: QuerySet[Delivery]) -> int:
-    """Call off those of them that are queued or held; returns how many. They can be replayed."""
-    return deliveries.filter(status__in=UNSENT).update(status=Status.CANCELLED, finished_at=Now())
+    """Call off those of them that are queued, grouped or held; returns how many. They can be replayed.
+
+    One that was gathered is called off with all that would be sent with it.
+    """
+    cancelled = {"status": Status.CANCELLED, "finished_at": Now()}
+    with transaction.atomic():
+        alone = deliveries.filter(status__in=UNSENT, sent_with=None).update(**cancelled)
+        chosen = deliveries.filter(sent_with__isnull=False).order_by().values("sent_with")
+        firsts = Delivery.objects.filter(pk__in=chosen, status__in=(Status.QUEUED, Status.HELD))
+        ids = list(firsts.select_for_update().values_list("pk", flat=True))
+        return alone + Delivery.objects.filter(pk__in=ids).update(**cancelled) + together.follow(ids)
 
 
 def try_now(deliveries: QuerySet[Delivery]) -> int:
@@ -23,7 +33,8 @@ def try_now(deliveries: QuerySet[Delivery]) -> int:
 
     A receiver that is being left alone after failures is asked once more at once.
     """
-    queued = deliveries.filter(status=Status.QUEUED)
+    chosen = deliveries.order_by().annotate(tried=Coalesce("sent_with_id", "pk")).values("tried")
+    queued = Delivery.objects.filter(pk__in=chosen, status=Status.QUEUED)
     health.ask_again(queued.filter(webhook__isnull=False).values_list("webhook", flat=True).distinct())
     hurried = queued.update(due_at=Now())
     if hurried:

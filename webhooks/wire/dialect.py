@@ -94,6 +94,15 @@ class Dialect:
     """Custom headers of one webhook at most, where the system allows fewer than we do."""
     last_header_wins: bool = False
     """Whether of custom headers of one name the last one counts; otherwise they are refused."""
+    delays: bool = False
+    """Whether a webhook of this system may wait for so many seconds after an event."""
+    grouped: frozenset[str] = frozenset()
+    """Those of `events` that are sent together with the others of one minute, as one body."""
+    render_many: Callable[[Sequence[Event], Mapping[str, Any]], bytes] | None = None
+    """(events of one name in `grouped`, the webhook's settings) to their one body; `render` is the same for one event.
+
+    ValueError when one of them cannot be written.
+    """
     unique_name: bool = False
     """Whether a webhook of this system shares its name with no other one of its account (trimmed, in any case)."""
     one_endpoint: bool = False

@@ -242,4 +242,7 @@ DIALECT = Dialect(
     one_event=True,  # LS-95
     most_headers=10,  # LS-A21
     last_header_wins=True,  # LS-A22
+    delays=True,  # LS-A11
+    grouped=GROUPED,  # LS-A12
+    render_many=render_many,
 )
