@@ -82,6 +82,11 @@ def system_fault(webhook: Webhook, former: str, dialect: Dialect) -> str | None:
     return f"{words} in the format of {DIALECTS[former].label}. Let them be sent, or cancel them, first."
 
 
+def delay_fault(dialect: Dialect, seconds: int) -> str | None:
+    """Where a system knows no delay, none can be given."""
+    return f"{dialect.label} has no execution delay." if seconds and not dialect.delays else None
+
+
 def events_at_first(dialect: Dialect) -> list[str]:
     """What a new webhook hears unless somebody chooses: everything, or nothing yet where one event has to be chosen."""
     return [] if dialect.one_event else list(dialect.events)

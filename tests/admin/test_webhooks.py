@@ -313,6 +313,43 @@ def test_a_bad_rate_is_told_beside_it_and_nothing_is_stored(manager, webhook):
     assert (webhook.name, webhook.rate_limit, webhook.keep_order) == ("LeadPro production", None, False)
 
 
+def test_a_delay_is_set_where_the_system_has_one(manager, crm, sign_in):
+    response = add(manager, dialect="leadsquared", execution_delay="86400")
+    assert response.status_code == 302
+    webhook = Webhook.objects.get()
+    assert webhook.execution_delay == 86_400
+    page = Page(manager.get(url("change", webhook.pk)))
+    assert page.form("webhook_form")["execution_delay"] == ["86400"]
+    assert "Delay 86,400 seconds after the event" in page.text
+    assert "Execution delay 86400" in Page(sign_in(crm.auditor).get(url("change", webhook.pk))).text
+    assert Page(manager.get(url("add") + f"?copy={webhook.pk}")).form("webhook_form")["execution_delay"] == ["86400"]
+    manager.post(url("change", webhook.pk), filled(manager, url("change", webhook.pk), execution_delay=""))
+    webhook.refresh_from_db()
+    assert webhook.execution_delay == 0
+
+
+@pytest.mark.parametrize("dialect", [name for name, dialect in DIALECTS.items() if not dialect.delays])
+def test_other_systems_have_no_delay(manager, dialect):
+    """Their form hides the field, and posts it all the same."""
+    assert add(manager, dialect=dialect, execution_delay="-5").status_code == 302
+    webhook = Webhook.objects.get()
+    assert webhook.execution_delay == 0
+    assert "Delay" not in Page(manager.get(url("change", webhook.pk))).text.partition("Webhook ID")[2]
+
+
+@pytest.mark.parametrize(
+    ("delay", "words"),
+    [
+        ("-1", "Ensure this value is greater than or equal to 0."),
+        ("86401", "Ensure this value is less than or equal to 86400."),
+        ("1.5", "Enter a whole number."),
+    ],
+)
+def test_a_bad_delay_is_told_beside_it_and_nothing_is_stored(manager, delay, words):
+    assert errors(add(manager, dialect="leadsquared", execution_delay=delay)) == {"execution_delay": [words]}
+    assert not Webhook.objects.exists()
+
+
 def test_saving_does_not_touch_state_and_secret(manager, webhook):
     fields = filled(manager, url("change", webhook.pk), name="Renamed", timeout="7", send_webhook_headers=None)
     switch.pause(webhook.pk)

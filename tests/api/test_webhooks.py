@@ -72,6 +72,7 @@ def test_a_new_webhook_with_what_is_left_out_as_in_the_form(manager: KeyClient, 
         "system": "leadpro",
         "url": "https://hooks.example.com/in",
         "timeout": None,
+        "execution_delay": 0,
         "rate_limit": None,
         "keep_order": False,
         "send_webhook_headers": True,
@@ -282,6 +283,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": 31}, "timeout", "integer"),
     ({"timeout": 1.5}, "timeout", "integer"),
     ({"timeout": True}, "timeout", "integer"),
+    ({"system": "leadsquared", "execution_delay": -1}, "execution_delay", "integer"),
+    ({"system": "leadsquared", "execution_delay": 86_401}, "execution_delay", "integer"),
+    ({"system": "leadsquared", "execution_delay": 1.5}, "execution_delay", "integer"),
+    ({"system": "leadsquared", "execution_delay": "60"}, "execution_delay", "integer"),
+    ({"execution_delay": 60}, "execution_delay", "unknown"),
     ({"rate_limit": 0}, "rate_limit", "integer"),
     ({"rate_limit": 1001}, "rate_limit", "integer"),
     ({"keep_order": "yes"}, "keep_order", "boolean"),
@@ -317,6 +323,18 @@ def test_bad_values_name_field_and_rule(
     assert stored() == before
 
 
+def test_a_delay_goes_with_the_system_that_has_it(manager: KeyClient):
+    leadsquared = {"system": "leadsquared", "events": ["Lead_Post_Create"]}
+    made = create(manager, **leadsquared, execution_delay=86_400).json()
+    assert made["execution_delay"] == 86_400
+    there = f"{WEBHOOKS}/{made['id']}"
+    assert manager.send("PATCH", there, {"description": "The same"}).json()["execution_delay"] == 86_400
+    standard = {"system": "standard", "events": ["lead.created"]}
+    assert manager.send("PATCH", there, {**standard, "execution_delay": 60}).status_code == 400
+    assert manager.send("PATCH", there, standard).json()["execution_delay"] == 0
+    assert manager.send("PATCH", there, {**leadsquared, "execution_delay": None}).json()["execution_delay"] == 0
+
+
 @pytest.mark.parametrize("key", ["secret", "generate_secret"])
 def test_a_secret_is_not_turned_by_a_change(manager: KeyClient, webhook: Webhook, key: str):
     body = check_shape(manager.send("PATCH", place(webhook), {key: "mine"}), 400, "invalid", fields=[key])
@@ -339,7 +357,8 @@ CONDITIONS = st.fixed_dictionaries(
     optional={"value": VALUES, "before": VALUES},
 )
 PARTS: dict[str, st.SearchStrategy[Any]] = {
-    **dict.fromkeys((*NEW, "description", "timeout", "rate_limit", "keep_order", "send_webhook_headers"), VALUES),
+    **dict.fromkeys((*NEW, "description", "timeout", "execution_delay", "rate_limit"), VALUES),
+    **dict.fromkeys(("keep_order", "send_webhook_headers"), VALUES),
     "system": st.sampled_from([*DIALECTS]) | VALUES,
     "events": st.lists(st.sampled_from(["lead.created", "lead.updated"]) | VALUES, max_size=3),
     "offices": st.lists(st.integers(), max_size=3) | VALUES,

@@ -55,6 +55,8 @@ from webhooks.models import Delivery, Webhook
 from webhooks.outbound import rotation, switch, trial
 from webhooks.outbound.compose import MASK
 
+_PACE = ("execution_delay", "rate_limit", "keep_order")
+
 
 class WebhookList(ChangeList):
     result_list: Any
@@ -204,7 +206,7 @@ class WebhookAdmin(Admin):
         return (
             (None, {"fields": (*account, "dialect", "name", "url", "description")}),
             (None, {"fields": (*map(events_field, DIALECTS.values()), "offices", "filters")}),
-            ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, "rate_limit", "keep_order")}),
+            ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, *_PACE)}),
         )
 
     _sending = ("send_webhook_headers", "timeout")
@@ -212,7 +214,10 @@ class WebhookAdmin(Admin):
     _view_only = (
         (None, {"fields": ("shown_system", "name", "url", "description")}),
         (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
-        ("Sending", {"fields": ("shown_settings", "shown_headers", *_sending, "shown_rate", "keep_order")}),
+        (
+            "Sending",
+            {"fields": ("shown_settings", "shown_headers", *_sending, "execution_delay", "shown_rate", "keep_order")},
+        ),
     )
 
     @display(description="System")

@@ -66,6 +66,7 @@ def conditions() -> dict[str, str]:
         "typed_secret": optional,
         "generate_secret": optional,
         "send_webhook_headers": _chosen(dialect for dialect in known if dialect.webhook_headers == "optional"),
+        "execution_delay": _chosen(dialect for dialect in known if dialect.delays),
     }
 
 
@@ -262,6 +263,16 @@ class _WebhookForm(forms.ModelForm):
         max_value=conf.LONGEST_TIMEOUT,
         widget=UnfoldAdminIntegerFieldWidget(),
     )
+    execution_delay = forms.IntegerField(
+        label="Execution delay",
+        required=False,
+        min_value=0,
+        max_value=conf.LONGEST_DELAY,
+        initial=0,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text=f"Seconds from an event to its first try, 0 to {conf.LONGEST_DELAY:,}, which is a day. What is sent "
+        "together is sent so long after its minute. Further tries are not delayed again.",
+    )
     rate_limit = forms.IntegerField(
         label="Deliveries per second at most",
         required=False,
@@ -293,6 +304,7 @@ class _WebhookForm(forms.ModelForm):
             "filters",
             "send_webhook_headers",
             "timeout",
+            "execution_delay",
             "rate_limit",
             "keep_order",
         )
@@ -413,6 +425,10 @@ class _WebhookForm(forms.ModelForm):
         webhook.settings = {setting.name: self._value(dialect, setting) for setting in dialect.settings}
         if dialect.webhook_headers == "always":
             cleaned["send_webhook_headers"] = True
+        if not dialect.delays:
+            self.errors.pop("execution_delay", None)
+        if not dialect.delays or cleaned.get("execution_delay") is None:
+            cleaned["execution_delay"] = 0
 
     def _value(self, dialect: Dialect, setting: Setting) -> Any:
         name = setting_field(dialect, setting)

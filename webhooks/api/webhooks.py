@@ -51,6 +51,7 @@ class WebhookResource(Resource):
         _key("dialect", "system"),
         _key("url"),
         _key("timeout", lowest=1, highest=conf.LONGEST_TIMEOUT),
+        _key("execution_delay", lowest=0, highest=conf.LONGEST_DELAY),
         _key("rate_limit", lowest=1, highest=rules.FASTEST),
         _key("keep_order"),
         _key("send_webhook_headers"),
@@ -113,6 +114,11 @@ class WebhookResource(Resource):
             if sent.get("send_webhook_headers") is False:
                 yield Fault("send_webhook_headers", "always", f"must be true: {dialect.label} is made of them")
             webhook.send_webhook_headers = True
+        if not dialect.delays and "execution_delay" not in sent:
+            # Of the system that it had before.
+            webhook.execution_delay = 0
+        if fault := rules.delay_fault(dialect, webhook.execution_delay):
+            yield _refused("execution_delay", "unknown", fault)
 
     def _events(self, webhook: Webhook, dialect: Dialect, sent: Mapping[str, Any], *, anew: bool) -> Iterable[Fault]:
         if "events" not in sent and not anew:
