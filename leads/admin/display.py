@@ -20,6 +20,7 @@ MISSING: SafeString = mark_safe('<span class="lc-missing">–</span>')
 TONES: Mapping[str, str] = {
     # Delivery
     "queued": "state-queued",
+    "grouped": "state-queued",
     "sending": "state-sending",
     "success": "state-success",
     "failure": "state-failure",

@@ -27,7 +27,7 @@ from unfold.views import ChangeList
 from leads.admin.base import Admin, go_to
 from leads.admin.display import clip, mono, plural
 from webhooks.admin import delivery_page, history, issues, words
-from webhooks.models import OPEN, UNSENT, Delivery, Replay, State, Status
+from webhooks.models import OPEN, Delivery, Replay, State, Status
 from webhooks.outbound import replay as replaying
 from webhooks.outbound import waiting
 from webhooks.outbound.selection import Selection
@@ -55,6 +55,8 @@ class Dialog(BaseDialogForm):
 class ReplayDialog(Dialog):
     def sentences(self, delivery: Delivery) -> list[str]:
         told = ["The same bytes are sent under the same webhook-id; receivers that drop repeats ignore what they have."]
+        if others := waiting.others(delivery):
+            told.insert(0, f"It was sent together with {plural(others, 'other')}: all of them are sent again, as one.")
         if delivery.status == Status.SUCCESS:
             told.insert(0, "The receiver has accepted it already.")
         if delivery.webhook is not None and delivery.webhook.state == State.PAUSED:
@@ -67,10 +69,13 @@ class ReplayDialog(Dialog):
 
 class CancelDialog(Dialog):
     def sentences(self, delivery: Delivery) -> list[str]:
+        if others := waiting.others(delivery):
+            together = f"It would be sent together with {plural(others, 'other')}: all of them are cancelled."
+            return [together, "They are not sent; each can be replayed, which sends all of them."]
         return ["It is not sent; it can be replayed."]
 
     def refused(self, delivery: Delivery) -> str:
-        return "" if delivery.status in UNSENT else "It does not wait any more."
+        return "" if waiting.cancellable(delivery) else "It does not wait any more."
 
 
 def unplayable(delivery: Delivery) -> str:
@@ -258,7 +263,7 @@ class DeliveryAdmin(Admin):
             "object": delivery,
             "is_fullwidth": "1",
             "actions_detail": actions,
-            "may_try_now": delivery.status == Status.QUEUED and self.has_cancel_permission(request),
+            "may_try_now": waiting.tryable(delivery) and self.has_cancel_permission(request),
         }
         return TemplateResponse(request, "admin/webhooks/delivery/show.html", context)
 
@@ -266,7 +271,7 @@ class DeliveryAdmin(Admin):
         """What can be done with it now."""
         delivery = self.found(request, object_id)
         useless = set()
-        if delivery.status not in UNSENT:
+        if not waiting.cancellable(delivery):
             useless.add("webhooks_delivery_cancel")
         if unplayable(delivery):
             useless.add("webhooks_delivery_replay")
@@ -405,15 +410,17 @@ class DeliveryAdmin(Admin):
         if request.method == "POST":
             self._cancel(request, chosen)
             return HttpResponseRedirect(history.address())
-        selected = list(chosen.deliveries().values_list("status", flat=True))
-        unsent = sum(status in UNSENT for status in selected)
+        rows = Delivery.objects.filter(pk__in=chosen.deliveries().values("pk"))
+        selected = list(rows.values_list("status", flat=True))
+        unsent, drawn_in = waiting.would_cancel(rows)
         context = {
             **self.admin_site.each_context(request),
             "title": "Cancel waiting deliveries",
             "opts": self.opts,
             "is_fullwidth": "1",
             "count": unsent,
-            "sending": sum(status == Status.SENDING for status in selected),
+            "drawn_in": drawn_in,
+            "sending": sum(status in OPEN for status in selected) - (unsent - drawn_in),
             "others": sum(status not in OPEN for status in selected),
             "list": history.address(),
         }

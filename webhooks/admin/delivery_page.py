@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,9 @@ ONE_LOOK = timedelta(hours=1)
 
 
 def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
-    attempts = list(delivery.attempts.order_by("-pk")[:MOST_TRIES])
+    # What is sent together is tried as one: by the first of them.
+    post = delivery if delivery.post_id == delivery.pk else Delivery.objects.get(pk=delivery.post_id)
+    attempts = list(post.attempts.order_by("-pk")[:MOST_TRIES])
     tries = words.tried(attempts)
     chosen = _chosen(request, tries)
     may_see = request.user.has_perm("webhooks.view_body")
@@ -36,7 +39,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "delivery": delivery,
         "event": delivery.event,
-        "standing": words.standing(delivery, delivery.webhook, attempts),
+        "standing": words.standing(post, delivery.webhook, attempts),
         "tries": tries,
         "most_tries": words.most_tries(delivery),
         "chosen": chosen,
@@ -47,13 +50,13 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "may_see": may_see,
         "elsewhere": _elsewhere(delivery),
         "same": _same(delivery),
+        "together": _together(request, delivery),
         "scaled": words.scaled(),
         "refreshes": delivery.status in history.VIEWS["queued"] or delivery.status in history.VIEWS["held"],
     }
     if may_see:
         body = bytes(
-            Body.objects.filter(pk=delivery.replay_of_id or delivery.pk).values_list("content", flat=True).first()
-            or b""
+            Body.objects.filter(pk=delivery.replay_of_id or post.pk).values_list("content", flat=True).first() or b""
         )
         shown["changes"] = _changes(delivery.event)
         if chosen is not None:
@@ -105,6 +108,31 @@ def _elsewhere(delivery: Delivery) -> list[Delivery]:
 def _same(delivery: Delivery) -> list[Delivery]:
     """The other deliveries of the same bytes: what it replays, and its replays."""
     return list(Delivery.of_message(delivery.message_id).exclude(pk=delivery.pk).order_by("-pk")[:MOST_RELATIVES])
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is in the same body: others than this one, the first of them, and a list of all."""
+
+    others: int
+    some: list[Delivery]
+    address: str
+    replayed: bool
+
+
+def _together(request: HttpRequest, delivery: Delivery) -> Together | None:
+    """None where it is sent by itself. A replay has sent all that its first delivery did."""
+    first = delivery.replay_of_id or delivery.sent_with_id
+    if first is None:
+        return None
+    parts = history.visible(request).narrowed(together=first)
+    rows = parts.deliveries().select_related("event").exclude(pk=delivery.pk).order_by("pk")
+    number = rows.count()
+    if not number:
+        return None
+    some = list(rows.defer("event__snapshot", "event__changes")[:MOST_RELATIVES])
+    history.mark_leads(request, some)
+    return Together(number, some, history.address(together=first), delivery.replay_of_id is not None)
 
 
 def _note(request: HttpRequest, delivery: Delivery) -> None:

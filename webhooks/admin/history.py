@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Count
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -107,6 +108,8 @@ def in_words(query: QueryDict) -> str:
         parts.append(f"sent from {absolute(sent['sent_from'])}")
     if sent.get("sent_to"):
         parts.append(f"sent until {absolute(sent['sent_to'])}")
+    if values.get("together"):
+        parts.append(f"sent together with delivery {values['together'][0]}")
     if values.get("replays"):
         parts.append("replays only")
     if not parts:
@@ -152,6 +155,10 @@ def _webhook(values: Values) -> dict[str, Any]:
 
 def _lead(values: Values) -> dict[str, Any]:
     return {"lead_id": _one_number("lead", values)}
+
+
+def _together(values: Values) -> dict[str, Any]:
+    return {"together": _one_number("together", values)}
 
 
 def _replays(values: Values) -> dict[str, Any]:
@@ -221,6 +228,7 @@ _READ: Mapping[tuple[str, ...], Callable[[Values], dict[str, Any]]] = {
     ("error",): _error,
     _SENT: _sent,
     ("lead",): _lead,
+    ("together",): _together,
     ("replays",): _replays,
     ("ids",): _ids,
 }
@@ -327,7 +335,7 @@ class HistoryList(ChangeList):
     def get_filters_params(self, params: Any = None) -> Any:
         remaining = super().get_filters_params(params)
         # What `asked` reads without a filter in the sheet.
-        for name in (*_PLACE, "lead", "replays", "ids"):
+        for name in (*_PLACE, "lead", "together", "replays", "ids"):
             remaining.pop(name, None)
         return remaining
 
@@ -367,7 +375,7 @@ class HistoryList(ChangeList):
 
 
 def rows(request: HttpRequest, ids: tuple[int, ...]) -> list[Delivery]:
-    """The deliveries with what the list shows of them, newest first: two statements, however many."""
+    """The deliveries with what the list shows of them, newest first: three statements at most, however many."""
     found = list(
         Delivery.objects.filter(pk__in=ids)
         .select_related("event")
@@ -375,7 +383,17 @@ def rows(request: HttpRequest, ids: tuple[int, ...]) -> list[Delivery]:
         .order_by("-pk")
     )
     mark_leads(request, found)
+    mark_together(found)
     return found
+
+
+def mark_together(deliveries: list[Delivery]) -> None:
+    """Set `others`: with how many others each is, or was, sent."""
+    firsts = {each.sent_with_id for each in deliveries if each.sent_with_id is not None}
+    counted = Delivery.objects.filter(sent_with__in=firsts).order_by().values_list("sent_with")
+    numbers = dict(counted.annotate(number=Count("pk"))) if firsts else {}
+    for each in deliveries:
+        each.others = numbers.get(each.sent_with_id, 1) - 1  # type: ignore[attr-defined]
 
 
 def mark_leads(request: HttpRequest, deliveries: list[Delivery]) -> None:

@@ -67,7 +67,15 @@ class Heard:
         return ", ".join(f"{counts[state]} {Status(state).label}" for state in _BY_NEED if counts[state])
 
 
-_BY_NEED = (Status.FAILURE, Status.HELD, Status.SENDING, Status.QUEUED, Status.CANCELLED, Status.SUCCESS)
+_BY_NEED = (
+    Status.FAILURE,
+    Status.HELD,
+    Status.SENDING,
+    Status.QUEUED,
+    Status.GROUPED,
+    Status.CANCELLED,
+    Status.SUCCESS,
+)
 
 
 @dataclass(slots=True)

@@ -52,6 +52,8 @@ def preview(webhook: Webhook, office_ids: Collection[int], *, typed: bool, leads
         )
     else:
         about = format_html("The newest event that it would hear: {} of {}, {}.", *_named(*found))
+        if found[1] in webhook.wire.grouped:
+            about = format_html("{} All of one minute are sent together; here it is alone.", about)
     try:
         signed = _signed(webhook, now, typed)
         if found is None:

@@ -21,7 +21,16 @@ _TEST: SafeString = mark_safe('<span class="lc-badge tone-neutral">Test</span>')
 
 def state(delivery: Delivery) -> SafeString:
     shown = badge(delivery.status, Status(delivery.status).label)
-    return format_html('<span class="lc-state">{}{}</span>', shown, _TEST) if delivery.test else shown
+    mark = _TEST if delivery.test else _together(getattr(delivery, "others", 0))
+    return format_html('<span class="lc-state">{}{}</span>', shown, mark) if mark else shown
+
+
+def _together(others: int) -> SafeString | str:
+    """Where a list has counted them (history.mark_together)."""
+    if not others:
+        return ""
+    words = f"Sent together with {plural(others, 'other')}"
+    return format_html('<span class="lc-badge tone-neutral" title="{0}">+{1}</span>', words, f"{others:,}")
 
 
 def answer(delivery: Delivery) -> SafeString:
@@ -54,7 +63,7 @@ def tries(delivery: Delivery) -> SafeString:
     of = most_tries(delivery)
     if delivery.status == Status.SENDING:
         return format_html("{} of {}", min(delivery.tries + 1, of), of)
-    if delivery.status == Status.QUEUED and delivery.tries:
+    if delivery.status in (Status.QUEUED, Status.GROUPED) and delivery.tries:
         return format_html(
             '{} of {} <span class="lc-subtle lc-small">next {}</span>', delivery.tries, of, next_try(delivery.due_at)
         )
@@ -124,6 +133,8 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
             return Standing("cancelled", *_cancelled(delivery, webhook))
         case Status.SENDING:
             return Standing("info", "Sending now.", _unsettled(last))
+    if delivery.status == Status.GROUPED:
+        return Standing("info", *_grouped(delivery))
     strong: str
     due = delivery.due_at > timezone.now()
     if due and (delivery.tries or last is not None):
@@ -133,6 +144,13 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
     else:
         strong = "In Queue: due now."
     return Standing("info", strong, _joined(_held_up(delivery, webhook), _unsettled(last)))
+
+
+def _grouped(delivery: Delivery) -> tuple[str, str]:
+    """Of one that nobody gathered yet."""
+    when = ago(delivery.due_at) if delivery.due_at > timezone.now() else "in a moment"
+    strong = format_html("In Queue: it is sent {}.", when)
+    return strong, f"All {delivery.sent_as} of one minute are sent together."
 
 
 def _held_up(delivery: Delivery, webhook: Webhook | None) -> SafeString | str:

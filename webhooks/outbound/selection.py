@@ -70,6 +70,8 @@ class Selection:
     sent_from: datetime | None = None
     sent_to: datetime | None = None
     lead_id: int | None = None
+    # The first of those that are sent together: all of them.
+    together: int | None = None
     # In the lead's name or e-mail address, or the error; or a whole webhook-id.
     words: str = ""
     # Replays only, made after this delivery.
@@ -106,6 +108,8 @@ class Selection:
             return [self._few(found=True, pk__in=Delivery.of_message(words).order_by().values("pk"))]
         if self.lead_id is not None:
             return [self._few(event__in=_events_of([self.lead_id]))]
+        if self.together is not None:
+            return [self._few(sent_with=self.together)]
         parts = [Part(rows, asked & self._asked()) for rows, asked in self._by_status()]
         leads = self._leads_with(words) if words else []
         if leads:
