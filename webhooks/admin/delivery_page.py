@@ -106,8 +106,9 @@ def _elsewhere(delivery: Delivery) -> list[Delivery]:
 
 
 def _same(delivery: Delivery) -> list[Delivery]:
-    """The other deliveries of the same bytes: what it replays, and its replays."""
-    return list(Delivery.of_message(delivery.message_id).exclude(pk=delivery.pk).order_by("-pk")[:MOST_RELATIVES])
+    """The other deliveries of the same bytes: what it replays, and its replays; not what was sent together with it."""
+    others = Delivery.of_message(delivery.message_id).exclude(pk__in=(delivery.pk, delivery.post_id))
+    return list(others.order_by("-pk")[:MOST_RELATIVES])
 
 
 @dataclass(frozen=True, slots=True)
