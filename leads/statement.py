@@ -19,6 +19,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 FEW = 4
 MOST_KEPT = 100
+# Of one statement on PostgreSQL.
+MOST_PARAMETERS = 65_535
 # On which connection, the cursors by their statements, and since when (time.monotonic()).
 _NOTHING_KEPT: tuple[Any, dict[str, Any], float] = (None, {}, math.inf)
 

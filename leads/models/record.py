@@ -76,6 +76,9 @@ class RecordQuerySet(models.QuerySet["Record"]):
     def _insert(self, objs: Any, fields: Any, returning_fields: Any = None, raw: Any = False, **rest: Any) -> Any:
         """The INSERT of save() and bulk_create(), as Django 5.2 asks for it."""
         using = rest["using"] or self.db
+        if connections[using].vendor == "postgresql" and len(objs) * len(fields) > statement.MOST_PARAMETERS:
+            # Django writes the values into the text.
+            return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
         columns = [(field, field.attname, kind) for field, kind in zip(fields, _kinds(tuple(fields)), strict=True)]
         write = _writer(using, tuple(fields))
         parameters: list[Any] = []

@@ -6,6 +6,8 @@ import pytest
 from django.db import connection
 
 from leads import statement
+from leads.models import Lead
+from tests import factories
 
 pytestmark = [
     pytest.mark.django_db,
@@ -30,3 +32,10 @@ def test_plans_are_kept_for_a_while():
     assert not kept()
     assert statement.run(asked, [0]) == []
     assert kept(), "and made anew"
+
+
+def test_more_values_than_a_statement_has_parameters_are_stored():
+    number = statement.MOST_PARAMETERS // len(Lead._meta.concrete_fields) + 50
+    leads = [factories.new_lead(email=f"vendor{n}@example.com", phone=f"07{100_000_000 + n}") for n in range(number)]
+    Lead.objects.bulk_create(leads)
+    assert Lead.objects.count() == number
