@@ -16,6 +16,9 @@ class Size:
     # Saves by one player in one round, and leads that are created at once.
     saves: int
     bulk: int
+    # Activities that happen within a minute, and how many seconds that has.
+    together: int
+    minute: float
     # Requests that are written for one system in one round.
     bodies: int
     # Saves whose way to the receiver is timed.
@@ -42,6 +45,8 @@ FULL = Size(
     warm_up=200,
     saves=60,
     bulk=10_000,
+    together=10_000,
+    minute=15.0,
     bodies=1_000,
     samples=200,
     sustained=60.0,
@@ -59,6 +64,8 @@ QUICK = Size(
     warm_up=100,
     saves=30,
     bulk=10_000,
+    together=10_000,
+    minute=15.0,
     bodies=500,
     samples=50,
     sustained=25.0,
@@ -77,6 +84,8 @@ SMOKE = Size(
     warm_up=5,
     saves=2,
     bulk=50,
+    together=20,
+    minute=5.0,
     bodies=2,
     samples=2,
     sustained=0.5,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import bulk_create, claim, deliver, history, latency, render, save, worker
+from benchmarks.groups import bulk_create, claim, deliver, grouped, history, latency, render, save, worker
 
 GROUPS: Mapping[str, ModuleType] = {
     "render": render,
     "deliver": deliver,
     "save": save,
     "bulk_create": bulk_create,
+    "grouped": grouped,
     "latency": latency,
     "claim": claim,
     "worker": worker,
