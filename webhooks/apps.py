@@ -10,10 +10,11 @@ class WebhooksConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from leads import jobs
-        from webhooks import receivers, roles
+        from webhooks import lapp, receivers, roles
         from webhooks.outbound import gather, notify, replay, switch
 
         receivers.connect()
+        lapp.discover()
         jobs.declare(replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting")
         jobs.declare(switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded")
         jobs.declare(notify.JOB, run="webhooks.outbound.notify.mail", waiting="webhooks.outbound.notify.owed")

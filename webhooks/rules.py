@@ -6,13 +6,14 @@ filters in outbound/filter_fields.py.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from django.db import connection
 
 from leads.models import Account
+from webhooks import lapp
 from webhooks.dialects import DIALECTS
-from webhooks.models import OPEN, Delivery, Webhook
+from webhooks.models import OPEN, Delivery, Kind, Webhook
 from webhooks.outbound import header, rotation
 from webhooks.outbound.address import parse_url
 from webhooks.outbound.deliver import door
@@ -24,6 +25,10 @@ LONGEST_URL = 2000
 # Deliveries per second that a webhook may be held to.
 FASTEST = 1_000
 MOST_FILTERS = 20
+
+LAPP = Kind.LAPP.label
+NOT_SIGNED = f"A {LAPP} gets no signature, and needs no secret."
+NO_HEADERS = f"A {LAPP} gets no custom headers."
 
 NO_EVENT = "Choose at least one event."
 ONE_EVENT = "Choose an event."
@@ -42,6 +47,27 @@ def check_url(url: str) -> None:
     policy.check_target(target)
     if target.literal:
         policy.check_addresses(target, (target.host,))
+
+
+def target_faults(dialect: Dialect, kind: str, url: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a webhook's type and the URL or Lapp that goes with it: (column, rule, sentence)."""
+    if kind != Kind.LAPP:
+        if not url:
+            yield "url", "required", "Give the URL that is called."
+        if name:
+            yield "lapp", "absent", f"A webhook calls a URL. Choose no {LAPP} here, or the type {LAPP}."
+        return
+    if not dialect.lapps:
+        yield "kind", "choice", f"{dialect.label} has no {LAPP}s. Choose the type {Kind.WEBHOOK.label}."
+    if url:
+        yield "url", "absent", f"A {LAPP} has no URL. Leave this empty, or choose the type {Kind.WEBHOOK.label}."
+    if not name:
+        yield "lapp", "required", f"Choose a {LAPP}."
+    else:
+        try:
+            lapp.named(name)
+        except lapp.UnknownLapp as unknown:
+            yield "lapp", "choice", str(unknown)
 
 
 def url_fault(dialect: Dialect, url: str) -> str | None:

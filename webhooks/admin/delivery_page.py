@@ -82,7 +82,7 @@ def _webhook_address(request: HttpRequest, delivery: Delivery) -> str:
 
 
 def caused_by(event: Event) -> str:
-    kind = {"api_key": "API key: ", "system": ""}.get(event.actor_kind, "")
+    kind = {"api_key": "API key: ", "lapp": "Lapp: ", "system": ""}.get(event.actor_kind, "")
     return f"{kind}{event.actor_name}"
 
 

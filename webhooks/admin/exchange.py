@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from webhooks import lapp
 from webhooks.models import Attempt
 from webhooks.outbound.compose import MASK
 from webhooks.wire.exchange import KEPT_BODY
@@ -57,7 +58,9 @@ def sent(attempt: Attempt, body: bytes) -> Sent | None:
 def request(method: str, url: str, headers: Headers, body: bytes) -> Sent:
     """A request whose secret header values are masked already."""
     text = body.decode(errors="backslashreplace")
-    return Sent(method, url, headers, bytes_of(text, len(body)), _curl(method, url, headers, text))
+    # A Lapp cannot be called from a shell.
+    curl = "" if method == lapp.METHOD else _curl(method, url, headers, text)
+    return Sent(method, url, headers, bytes_of(text, len(body)), curl)
 
 
 def received(attempt: Attempt) -> Received | None:

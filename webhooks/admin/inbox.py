@@ -21,7 +21,7 @@ from leads.admin.display import plural, span
 from webhooks import conf
 from webhooks.admin.exchange import Bytes, bytes_of
 from webhooks.inbox.address import address
-from webhooks.models import Answer, Delivery, InboxMode, InboxRequest, Webhook
+from webhooks.models import Answer, Delivery, InboxMode, InboxRequest, Kind, Webhook
 
 SHOWN = 50
 # Of a body; the rest is kept, but no browser shows it well.
@@ -133,7 +133,9 @@ def _may(request: HttpRequest, permission: str) -> None:
 
 def _webhooks(request: HttpRequest) -> QuerySet[Webhook]:
     scope = scope_of(request)
-    return Webhook.objects.filter(scope.in_account()) if scope.whole_account else Webhook.objects.none()
+    if not scope.whole_account:
+        return Webhook.objects.none()
+    return Webhook.objects.filter(scope.in_account(), kind=Kind.WEBHOOK)
 
 
 def _found(request: HttpRequest, webhook_id: int) -> Webhook:

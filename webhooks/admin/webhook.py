@@ -24,7 +24,7 @@ from unfold.views import ChangeList
 from leads.admin.base import Admin, go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, plural
-from webhooks import figures
+from webhooks import figures, lapp
 from webhooks.admin import reveal, webhook_health, webhook_page, webhook_preview, words
 from webhooks.admin.webhook_dialogs import (
     Dialog,
@@ -51,7 +51,7 @@ from webhooks.admin.webhook_form import (
     webhook_form,
 )
 from webhooks.dialects import DIALECTS
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Delivery, Kind, Webhook
 from webhooks.outbound import rotation, switch, trial
 from webhooks.outbound.compose import MASK
 
@@ -76,7 +76,7 @@ def _deliveries(count: int) -> str:
 
 @admin.register(Webhook)
 class WebhookAdmin(Admin):
-    list_display = ("shown_name", "shown_state", "shown_last_try", "shown_waiting", "shown_last_success")
+    list_display = ("shown_name", "shown_kind", "shown_state", "shown_last_try", "shown_waiting", "shown_last_success")
     list_display_links = ("shown_name",)
     list_per_page = 25
     list_select_related = ("account",)
@@ -90,6 +90,7 @@ class WebhookAdmin(Admin):
     empty_text = "They tell other systems about your leads."
     readonly_fields = (
         "shown_system",
+        "shown_lapp",
         "shown_events",
         "shown_settings",
         "shown_headers",
@@ -134,7 +135,7 @@ class WebhookAdmin(Admin):
         return WebhookList
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        filters = [("state", ChoicesCheckboxFilter), ("dialect", ChoicesCheckboxFilter)]
+        filters = [(name, ChoicesCheckboxFilter) for name in ("state", "dialect", "kind")]
         return [*filters, ("account", RelatedDropdownFilter)] if scope_of(request).every_account else filters
 
     @display(description="Webhook", ordering="name")
@@ -143,10 +144,14 @@ class WebhookAdmin(Admin):
             '<span class="lc-person"><span class="lc-lines"><span class="lc-first" title="{0}">{0}</span>'
             '<span class="lc-second" title="{1}">{2} · {3}</span></span></span>',
             webhook.name,
-            webhook.url,
+            webhook.url or webhook.lapp,
             webhook.wire.label,
-            webhook_page.host(webhook),
+            webhook_page.target(webhook),
         )
+
+    @display(description="Type", ordering="kind")
+    def shown_kind(self, webhook: Webhook) -> str:
+        return webhook.get_kind_display()
 
     @display(description="State")
     def shown_state(self, webhook: Any) -> SafeString:
@@ -197,14 +202,14 @@ class WebhookAdmin(Admin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None and not self.has_change_permission(request, obj):
-            return self._view_only
+            return self._view_only_lapp if obj.kind == Kind.LAPP else self._view_only
         account = ("account",) if obj is None and scope_of(request).every_account else ()
         settings = [
             name for dialect in DIALECTS.values() for name in fields_of(dialect) if name != events_field(dialect)
         ]
         secret = ("typed_secret", "generate_secret") if obj is None else ()
         return (
-            (None, {"fields": (*account, "dialect", "name", "url", "description")}),
+            (None, {"fields": (*account, "dialect", "kind", "name", "url", "lapp", "description")}),
             (None, {"fields": (*map(events_field, DIALECTS.values()), "offices", "filters")}),
             ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, *_PACE)}),
         )
@@ -220,9 +225,19 @@ class WebhookAdmin(Admin):
         ),
     )
 
+    _view_only_lapp = (
+        (None, {"fields": ("shown_system", "kind", "name", "shown_lapp", "description")}),
+        _view_only[1],
+        ("Sending", {"fields": ("timeout", "shown_rate", "keep_order")}),
+    )
+
     @display(description="System")
     def shown_system(self, webhook: Webhook) -> str:
         return webhook.wire.label
+
+    @display(description="Lapp")
+    def shown_lapp(self, webhook: Webhook) -> str:
+        return lapp.label(webhook.lapp)
 
     @display(description="Events")
     def shown_events(self, webhook: Webhook) -> str:

@@ -31,10 +31,10 @@ from leads.admin.display import plural
 from leads.admin.rows import WAS, Cells, Column, RowsWidget
 from leads.models import Account, Office
 from leads.scope import Scope
-from webhooks import conf, dialects, rules
+from webhooks import conf, dialects, lapp, rules
 from webhooks.admin.webhook_filters import FiltersField
 from webhooks.dialects import DIALECTS
-from webhooks.models import Webhook
+from webhooks.models import Kind, Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
@@ -62,10 +62,26 @@ def conditions() -> dict[str, str]:
     """Unfold's conditional_fields: when which field is shown."""
     known = DIALECTS.values()
     optional = _chosen(dialect for dialect in known if dialect.secret == "optional")
+    has_lapps = _chosen(dialect for dialect in known if dialect.lapps)
+    is_lapp = f"({has_lapps} && kind == '{Kind.LAPP}')"
+    of_http = {
+        setting_field(dialect, setting): f"{_chosen([dialect])} && !{is_lapp}"
+        for dialect in known
+        for setting in dialect.settings
+        if setting.of_http
+    }
     return {field: _chosen([dialect]) for dialect in known for field in fields_of(dialect)} | {
-        "typed_secret": optional,
-        "generate_secret": optional,
-        "send_webhook_headers": _chosen(dialect for dialect in known if dialect.webhook_headers == "optional"),
+        **of_http,
+        "kind": has_lapps,
+        # What is filled in stays to be seen, as it is refused.
+        "url": f"!{is_lapp} || url",
+        "lapp": f"{is_lapp} || ({has_lapps} && lapp)",
+        "headers": f"!{is_lapp}",
+        "typed_secret": f"{optional} && !{is_lapp}",
+        "generate_secret": f"{optional} && !{is_lapp}",
+        "send_webhook_headers": (
+            f"{_chosen(dialect for dialect in known if dialect.webhook_headers == 'optional')} && !{is_lapp}"
+        ),
         "execution_delay": _chosen(dialect for dialect in known if dialect.delays),
     }
 
@@ -135,6 +151,18 @@ def _system_help(siblings: Mapping[str, str]) -> SafeString:
     return format_html(
         "Decides the payload, the signature, what counts as success and how often we try. {}",
         by_system({dialect.name: sentence(dialect) for dialect in DIALECTS.values()}),
+    )
+
+
+def _lapp_help() -> SafeString | str:
+    """What the chosen one does. Without scripts all stand there, each after its label."""
+    known = lapp.registered()
+    if not known:
+        return "None is registered. Whoever runs this installation can add some."
+    return format_html_join(
+        " ",
+        '<span x-show="lapp == \'{}\'"><span class="lc-unscripted">{}: </span>{}</span>',
+        ((each.name, each.label, each.description) for each in known),
     )
 
 
@@ -210,6 +238,14 @@ class _WebhookForm(forms.ModelForm):
         choices=dialects.choices,
         widget=UnfoldAdminRadioSelectWidget(radio_style=admin.HORIZONTAL, attrs={"class": "lc-system"}),
     )
+    kind = forms.ChoiceField(
+        label="Type",
+        choices=Kind.choices,
+        initial=Kind.WEBHOOK,
+        required=False,
+        widget=UnfoldAdminRadioSelectWidget(radio_style=admin.HORIZONTAL, attrs={"class": "lc-system"}),
+        help_text="A webhook calls a URL. A Lapp is a function of this installation, which runs in the worker.",
+    )
     name = forms.CharField(
         max_length=100,
         widget=UnfoldAdminTextInputWidget(),
@@ -220,6 +256,8 @@ class _WebhookForm(forms.ModelForm):
         max_length=2000,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"}),
     )
+    # As text, so that the one that is stored and no longer there is named in what is said of it.
+    lapp = forms.CharField(label="Lapp", required=False, max_length=50, widget=UnfoldAdminSelectWidget())
     description = forms.CharField(
         required=False, max_length=rules.LONGEST_DESCRIPTION, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
     )
@@ -297,8 +335,10 @@ class _WebhookForm(forms.ModelForm):
         fields = (
             "account",
             "dialect",
+            "kind",
             "name",
             "url",
+            "lapp",
             "description",
             "offices",
             "filters",
@@ -321,6 +361,8 @@ class _WebhookForm(forms.ModelForm):
             del self.fields["account"]
         self.fields["dialect"].help_text = _system_help({} if webhook.pk is not None else _siblings(self.scope))
         self.fields["url"].help_text = _url_help()
+        self.fields["url"].required = not self._is_lapp()
+        self._show_lapps()
         if webhook.pk is None:
             self.initial.setdefault("dialect", next(iter(DIALECTS)))
         else:
@@ -350,6 +392,25 @@ class _WebhookForm(forms.ModelForm):
             by_system({dialect.name: f"Empty: {dialect.deadline:g} s." for dialect in DIALECTS.values()}),
         )
 
+    def _is_lapp(self) -> bool:
+        """As typed, or as it is shown at first."""
+        dialect, kind = (
+            self.data.get(self.add_prefix(name)) if self.is_bound else self.initial.get(name)
+            for name in ("dialect", "kind")
+        )
+        return kind == Kind.LAPP and dialect in DIALECTS and DIALECTS[dialect].lapps
+
+    def _show_lapps(self) -> None:
+        field: Any = self.fields["lapp"]
+        field.help_text = _lapp_help()
+        stored = self.initial.get("lapp", "")
+        gone = [(stored, f"{stored} (not there any more)")] if stored and lapp.label(stored) == stored else []
+        field.widget.choices = [
+            ("", "Choose a Lapp"),
+            *((each.name, each.label) for each in lapp.registered()),
+            *gone,
+        ]
+
     def _prepare_filters(self) -> None:
         """What there is to filter by is the account's, which superusers choose in this very form."""
         widget: Any = self.fields["filters"].widget
@@ -378,6 +439,8 @@ class _WebhookForm(forms.ModelForm):
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
+        if self._is_lapp():
+            return url
         try:
             rules.check_url(url)
         except Blocked as refusal:
@@ -397,6 +460,7 @@ class _WebhookForm(forms.ModelForm):
         cleaned = super().clean() or self.cleaned_data
         dialect = DIALECTS.get(cleaned.get("dialect", ""))
         if dialect is not None:
+            self._clean_target(dialect)
             self._clean_system(dialect)
             self._clean_headers(dialect)
             self._clean_secret(dialect)
@@ -412,6 +476,16 @@ class _WebhookForm(forms.ModelForm):
         if account_id is None and "account" not in self.errors:
             raise ValidationError("You belong to no account, so that this webhook would have none.")
         return cleaned
+
+    def _clean_target(self, dialect: Dialect) -> None:
+        cleaned = self.cleaned_data
+        if not dialect.lapps:
+            cleaned |= {"kind": Kind.WEBHOOK.value, "lapp": ""}
+        cleaned["kind"] = cleaned.get("kind") or Kind.WEBHOOK.value
+        url, name = cleaned.get("url", ""), cleaned.get("lapp", "")
+        for column, rule, fault in rules.target_faults(dialect, cleaned["kind"], url, name):
+            if column not in self.errors:
+                self.add_error(column, ValidationError(fault, code=rule))
 
     def _clean_system(self, dialect: Dialect) -> None:
         webhook, cleaned = self.instance, self.cleaned_data
@@ -441,7 +515,7 @@ class _WebhookForm(forms.ModelForm):
         return value
 
     def _clean_headers(self, dialect: Dialect) -> None:
-        if self.fields["headers"].disabled or "headers" in self.errors:
+        if self.fields["headers"].disabled or "headers" in self.errors or self._is_lapp():
             return
         stored = self._shown.custom_headers if self._shown is not None else {}
         try:
@@ -450,7 +524,7 @@ class _WebhookForm(forms.ModelForm):
             self.add_error("headers", faults)
 
     def _clean_secret(self, dialect: Dialect) -> None:
-        if self.instance.pk is not None:
+        if self.instance.pk is not None or self._is_lapp():
             return
         typed, generate = self.cleaned_data.get("typed_secret", ""), self.cleaned_data.get("generate_secret", False)
         try:

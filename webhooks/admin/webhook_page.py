@@ -16,10 +16,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from leads.admin.display import MISSING, ago, at, capped, duration, percent, span
-from webhooks import figures
+from webhooks import figures, lapp
 from webhooks.admin import issues, reveal, webhook_health
 from webhooks.admin.exchange import Received, Sent, received, sent
-from webhooks.models import Body, Delivery, State, Status, Webhook
+from webhooks.models import Body, Delivery, Kind, State, Status, Webhook
 from webhooks.outbound import filter_fields, rotation
 from webhooks.outbound.address import Blocked, parse_url
 
@@ -82,6 +82,7 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
         "may_operate": may,
         "meta": _meta(webhook),
         "buttons": list(_buttons(admin, webhook)) if may else [],
+        "is_lapp": webhook.kind == Kind.LAPP,
         "secret_buttons": list(_secret_buttons(admin, webhook)) if may else [],
         "test_url": reverse("admin:webhooks_webhook_test", args=[webhook.pk]) if may else "",
         "badge": webhook_health.state(webhook, standing),
@@ -99,8 +100,10 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
     }
 
 
-def host(webhook: Webhook) -> str:
-    """The host of its URL; the URL itself where no host can be read."""
+def target(webhook: Webhook) -> str:
+    """The Lapp's label, or the host of its URL; the URL itself where no host can be read."""
+    if webhook.kind == Kind.LAPP:
+        return lapp.label(webhook.lapp)
     try:
         return parse_url(webhook.url).host
     except Blocked:
@@ -108,6 +111,8 @@ def host(webhook: Webhook) -> str:
 
 
 def _meta(webhook: Webhook) -> str:
+    if webhook.kind == Kind.LAPP:
+        return f"{webhook.wire.label} · Lapp {lapp.label(webhook.lapp)}"
     card = secret_card(webhook)
     if card.lost:
         signing = "signing secret lost"
@@ -121,7 +126,7 @@ def _meta(webhook: Webhook) -> str:
 def _buttons(admin: WebhookAdmin, webhook: Webhook) -> Any:
     now = timezone.now()
     held = rotation.keys(webhook, now)
-    if held.current and not held.next:
+    if held.current and not held.next and webhook.kind != Kind.LAPP:
         yield _button(admin, webhook, "rotate")
     yield from (_button(admin, webhook, name) for name in _SWITCHES[State(webhook.state)])
 

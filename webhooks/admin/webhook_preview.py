@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from leads.admin.display import ago
 from webhooks.admin.exchange import Sent, request
-from webhooks.models import Event, Webhook
+from webhooks.models import Event, Kind, Webhook
 from webhooks.outbound import compose, rotation
 from webhooks.outbound.outbox import Listener
 from webhooks.wire.identifier import ulid
@@ -92,6 +92,8 @@ def _message_id(webhook: Webhook) -> str:
 
 
 def _signed(webhook: Webhook, now: datetime, typed: bool) -> str:
+    if webhook.kind == Kind.LAPP:
+        return "It does not leave this installation, and is not signed."
     in_force = webhook.secrets(now)
     if not in_force:
         return "It is not signed: the webhook has no secret."

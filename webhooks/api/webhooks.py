@@ -20,7 +20,7 @@ from leads.models.apikey import Scope as KeyScope
 from leads.validation import in_seconds
 from webhooks import conf, rules
 from webhooks.dialects import DIALECTS
-from webhooks.models import Webhook
+from webhooks.models import Kind, Webhook
 from webhooks.outbound import filter_fields, switch
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
@@ -49,7 +49,9 @@ class WebhookResource(Resource):
         _key("name"),
         _key("description", max_length=rules.LONGEST_DESCRIPTION),
         _key("dialect", "system"),
+        _key("kind", "type"),
         _key("url"),
+        _key("lapp"),
         _key("timeout", lowest=1, highest=conf.LONGEST_TIMEOUT),
         _key("execution_delay", lowest=0, highest=conf.LONGEST_DELAY),
         _key("rate_limit", lowest=1, highest=rules.FASTEST),
@@ -92,12 +94,21 @@ class WebhookResource(Resource):
             webhook.offices.set(offices)
 
     def _place(self, webhook: Webhook, dialect: Dialect | None, sent: Mapping[str, Any]) -> Iterable[Fault]:
-        """Name and URL."""
+        """Name, type, and the URL or Lapp."""
         if "name" in sent:
             webhook.name = rules.tidy_name(webhook.name)
         renamed = webhook.pk is None or "name" in sent or "system" in sent
         if dialect is not None and renamed and (fault := rules.name_fault(webhook, dialect, webhook.name)):
             yield _refused("name", "unique", fault)
+        if dialect is not None:
+            wire = {key.field.key: key.field.wire for key in self.keys}
+            for column, rule, fault in rules.target_faults(dialect, webhook.kind, webhook.url, webhook.lapp):
+                if rule == "required":
+                    yield Fault(wire[column], rule, "is required")
+                else:
+                    yield _refused(wire[column], rule, fault)
+        if webhook.kind == Kind.LAPP:
+            return
         if "url" in sent and isinstance(sent["url"], str) and sent["url"].strip():
             try:
                 rules.check_url(sent["url"].strip())
@@ -146,6 +157,8 @@ class WebhookResource(Resource):
             path = f"settings.{shown(name)}"
             if name not in known:
                 yield Fault(path, "unknown", f"is no setting of {dialect.label}")
+            elif webhook.kind == Kind.LAPP and known[name].of_http and value not in (None, known[name].default):
+                yield Fault(path, "lapp", "is of requests by HTTP, which a Lapp does not get")
             elif value is None:
                 webhook.settings[name] = known[name].default
             elif fault := _setting_fault(known[name], value):
@@ -162,6 +175,8 @@ class WebhookResource(Resource):
             yield Fault("generate_secret", "boolean", "must be true or false")
         elif typed is not None and not isinstance(typed, str):
             yield Fault("secret", "text", "must be a text")
+        elif webhook.kind == Kind.LAPP and (typed or generate):
+            yield _refused("secret" if typed else "generate_secret", "lapp", rules.NOT_SIGNED)
         elif typed and dialect.secret == "always":
             yield Fault("secret", "generated", f"is made by leadcrm for {dialect.label}: leave it out")
         else:
@@ -210,6 +225,9 @@ class WebhookResource(Resource):
         headers = {} if sent["custom_headers"] is None else sent["custom_headers"]
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
             yield Fault("custom_headers", "object", "must be an object of header names and their values as text")
+            return
+        if headers and webhook.kind == Kind.LAPP:
+            yield _refused("custom_headers", "lapp", rules.NO_HEADERS)
             return
         try:
             stored = webhook.custom_headers

@@ -3,9 +3,10 @@ from webhooks.models.event import Event
 from webhooks.models.health import Health
 from webhooks.models.inbox import Answer, InboxMode, InboxRequest, Signature
 from webhooks.models.issue import Cause, Issue
+from webhooks.models.lapp_call import LappCall
 from webhooks.models.notice import Notice
 from webhooks.models.replay import Replay, ReplayItem
-from webhooks.models.webhook import State, Webhook
+from webhooks.models.webhook import Kind, State, Webhook
 from webhooks.models.worker import Heartbeat
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "InboxMode",
     "InboxRequest",
     "Issue",
+    "Kind",
     "Lane",
+    "LappCall",
     "Notice",
     "Outcome",
     "Replay",

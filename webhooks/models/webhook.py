@@ -22,12 +22,22 @@ class State(models.TextChoices):
     DISABLED = "disabled", "Disabled"
 
 
+class Kind(models.TextChoices):
+    """What takes the deliveries: a URL, or one of our own functions (webhooks/lapp.py)."""
+
+    WEBHOOK = "webhook", "Webhook"
+    LAPP = "lapp", "Lapp"
+
+
 class Webhook(models.Model):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="webhooks")
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
     dialect = models.CharField("system", max_length=20, choices=dialects.choices)
-    url = models.CharField("webhook URL", max_length=2000)
+    kind = models.CharField("type", max_length=10, choices=Kind.choices, default=Kind.WEBHOOK)
+    # The one that its kind asks for; the other one is empty.
+    url = models.CharField("webhook URL", max_length=2000, blank=True)
+    lapp = models.CharField("Lapp", max_length=50, blank=True)
     # Names from the dialect's own list of events.
     events = models.JSONField(default=list)
     offices = models.ManyToManyField(Office, blank=True, related_name="webhooks")
@@ -85,5 +95,7 @@ class Webhook(models.Model):
 
     def setting(self, name: str) -> Any:
         """The value of one of the dialect's own settings."""
-        default = next(setting.default for setting in self.wire.settings if setting.name == name)
-        return self.settings.get(name, default)
+        setting = next(setting for setting in self.wire.settings if setting.name == name)
+        if setting.of_http and self.kind == Kind.LAPP:
+            return setting.default
+        return self.settings.get(name, setting.default)

@@ -68,7 +68,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
             fact.actor.kind,
             fact.actor.id,
             fact.actor.name[:255],
-            0,
+            fact.actor.hops,
         )
 
 
@@ -83,5 +83,6 @@ def _frozen(fact: Fact) -> wire.Event:
         data=fact.snapshot,
         changes=fact.changes,
         actor={"kind": fact.actor.kind, "id": fact.actor.id, "name": fact.actor.name},
+        hops=fact.actor.hops,
         context=fact.context,
     )

@@ -21,6 +21,11 @@ class Clock:
         self.woken: threading.Event | None = None
         """Ends the waiting for a name's addresses."""
 
+    def start_over(self) -> None:
+        """What came before now does not count."""
+        self.began = time.monotonic()
+        self.until = self.began + self.deadline
+
     def left(self) -> float:
         """Seconds left. Raises TimeoutError when there are none: a socket would take 0 for 'do not wait at all'."""
         left = self.until - time.monotonic()

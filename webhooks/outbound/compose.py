@@ -14,8 +14,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from webhooks import conf, sql
-from webhooks.models import Body, Delivery, Event, State, Status, Webhook
+from webhooks import conf, lapp, sql
+from webhooks.models import Body, Delivery, Event, Kind, State, Status, Webhook
 from webhooks.models.event import whole
 from webhooks.outbound import header
 from webhooks.outbound.parcel import Claimed, Parcel, Refused
@@ -263,7 +263,9 @@ class _Letterhead:
     def __init__(self, webhook: Webhook, now: datetime) -> None:
         dialect = webhook.wire
         self.dialect = dialect
-        self.url = webhook.url
+        self.is_lapp = webhook.kind == Kind.LAPP
+        self.url = lapp.url(webhook.lapp) if self.is_lapp else webhook.url
+        self.account_id = webhook.account_id
         self.webhook_id = str(webhook.pk or "new")
         self.https = webhook.url.lower().startswith("https:")
         self.deadline = webhook.deadline
@@ -299,6 +301,11 @@ class _Letterhead:
             shown = [(name, MASK if name.lower() in self._secret_headers else value) for name, value in headers]
         address = self.dialect.address
         url = address(self.url, self.webhook_id, heard_as) if address else self.url
+        if self.is_lapp:
+            # It is called from here: there is nothing to prove, and nobody to tell how to read it.
+            whose = (lapp.WEBHOOK, self.webhook_id), (lapp.ACCOUNT, str(self.account_id))
+            told = (("webhook-id", message_id), *whose, *extra)
+            return Request(lapp.METHOD, url, told, body), told
         return Request(self.method, url, (*headers, *custom), body), (*shown, *masked)
 
     def _custom(self, names: Iterable[str]) -> tuple[Headers, Headers]:

@@ -19,21 +19,23 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from leads import statement
-from webhooks import conf, queue
+from webhooks import conf, lapp, queue
 from webhooks.dialects import DIALECTS
 from webhooks.models import Lane, State, Webhook
 from webhooks.models.encrypted import encrypt
 from webhooks.outbound import claim, compose, health, settle
 from webhooks.outbound.address import parse_proxy
 from webhooks.outbound.core import Core
+from webhooks.outbound.lapp import Lapps
 from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
 from webhooks.outbound.turns import Turn, look
+from webhooks.outbound.under_way import UnderWay
 from webhooks.outbound.vigil import PATIENCE, Vigil
 from webhooks.outbound.windows import Windows
-from webhooks.wire.exchange import Failure, FailureKind
+from webhooks.wire.exchange import Failure, FailureKind, Request
 from webhooks.wire.policy import is_strained
 
 # Claim again when fewer than this wait for a sender.
@@ -63,6 +65,21 @@ def door() -> Door:
         site_url=conf.site_url(),
     )
     return Door(policy, proxy=parse_proxy(conf.egress_proxy()))
+
+
+@cache
+def lapps() -> Lapps:
+    """One for the process, for the same reason."""
+    return Lapps()
+
+
+def way_of(request: Request) -> Door | Lapps:
+    """The one by which it leaves."""
+    return lapps() if request.method == lapp.METHOD else door()
+
+
+def begin(request: Request, deadline: float) -> UnderWay:
+    return way_of(request).begin(request, deadline=deadline)
 
 
 def warm_up() -> None:
@@ -116,16 +133,12 @@ class Conductor:
         self.vigil = Vigil(watch, linger, patience)
         self.started = time.monotonic()
         self.claim_until = self.started + claim_for
-        # Asked here, by one thread: a cache lets several callers in at once and would make several doors.
-        self.door = door()
+        # Asked here, by one thread: a cache lets several callers in at once and would make several of each.
+        self.ways = door(), lapps()
         self.windows = windows()
         # An earlier task may have ended before it could say so.
         self.windows.rested()
-        self.senders = Senders(
-            lambda request, deadline: self.door.begin(request, deadline=deadline),
-            self.windows,
-            ends_by=self.claim_until + conf.LONGEST_TIMEOUT,
-        )
+        self.senders = Senders(begin, self.windows, ends_by=self.claim_until + conf.LONGEST_TIMEOUT)
         # The time to claim is over, but tries of slow receivers are out: those that answer are still served.
         self.closing = False
         self.overrun = False
@@ -360,7 +373,8 @@ class Conductor:
             stop_at = self.stop()
             if stop_at is not None and time.monotonic() >= stop_at and cut_at is None:
                 cut_at = time.monotonic()
-                self.door.cut()
+                for way in self.ways:
+                    way.cut()
             results, late = self.senders.collect(within=0.05)
             self.unsettled += results
             self._give_back([parcel.claimed for parcel in late])

@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import http.client
 import logging
-import math
 import re
-import select
 import socket
 import ssl
 import threading
@@ -32,7 +30,7 @@ from webhooks.outbound.header import OURS
 from webhooks.outbound.tunnel import ProxyFault
 from webhooks.wire.exchange import Failure, FailureKind, Request, Response
 
-__all__ = ["AddressPolicy", "Door", "Exchange", "first_ready"]
+__all__ = ["AddressPolicy", "Door", "Exchange"]
 
 LOOKUP_LIMIT = 5.0
 """Seconds for a name's addresses; the resolver's own patience is longer and cannot be set."""
@@ -272,20 +270,6 @@ class Exchange:
                 connection.close()
             self._pool._put_conn(connection)
         self._door.ended(self)
-
-
-def first_ready(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Those that finish() need not wait for: what has begun to answer, or has no time left. Waits for the first."""
-    waiting = {exchange.fileno(): exchange for exchange in exchanges}
-    if -1 in waiting or len(exchanges) == 1:
-        return [exchange for exchange in exchanges if len(exchanges) == 1 or exchange.fileno() == -1]
-    poll = select.poll()
-    for number in waiting:
-        poll.register(number, select.POLLIN)
-    left = min(exchange.until for exchange in exchanges) - time.monotonic()
-    found = poll.poll(max(math.ceil(left * 1000), 0))
-    now = time.monotonic()
-    return [waiting[number] for number, _ in found] or [one for one in exchanges if one.until <= now]
 
 
 def _send(sock: socket.socket, data: bytes, clock: Clock) -> None:

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+from webhooks import lapp
 from webhooks.models import Lane
 from webhooks.outbound.parcel import Parcel, Result
-from webhooks.outbound.send import Exchange, first_ready
-from webhooks.outbound.windows import SLOW, Window, Windows
+from webhooks.outbound.under_way import UnderWay, first_ready
+from webhooks.outbound.windows import SLOW, WIDEST, WIDEST_LAPP, Window, Windows
 from webhooks.wire.exchange import Failure, Request, Response
 from webhooks.wire.policy import is_strained
 
@@ -40,7 +41,7 @@ ABREAST = 8
 BURST = 32
 
 # Sends a request that may take so many seconds.
-Begin = Callable[[Request, float], Exchange]
+Begin = Callable[[Request, float], UnderWay]
 
 
 @dataclass(slots=True, eq=False)
@@ -141,6 +142,7 @@ class Senders:
                 line = self._lines.get((webhook_id, lane))
                 if line is None:
                     line = self._lines[webhook_id, lane] = _Line(self._windows.of(webhook_id))
+                    line.window.narrow(WIDEST_LAPP if parcel.request.method == lapp.METHOD else WIDEST)
                 line.parcels.append(parcel)
                 if not line.queued:
                     self._queue(line, lane)
@@ -260,7 +262,7 @@ class Senders:
 
     def _send(self, line: _Line, first: _Try) -> None:
         """Send this one and, while the receiver keeps answering, more of its line beside it."""
-        out: dict[Exchange, _Try] = {}
+        out: dict[UnderWay, _Try] = {}
         begun = 0
         following: _Try | None = first
         while following or out:

@@ -49,7 +49,7 @@ def send_test(webhook: Webhook) -> Delivery:
     )
     parcel = Parcel(claimed, request, (*shown, *TEST_HEADER), webhook.deadline, fresh=False, final=True)
     started_at, started = datetime.now(UTC), time.monotonic()
-    exchange = deliver.door().send(request, deadline=parcel.deadline)
+    exchange = deliver.way_of(request).send(request, deadline=parcel.deadline)
     duration_ms = round((time.monotonic() - started) * 1000)
     with transaction.atomic():
         settle.settle([Result(parcel, exchange, started_at, duration_ms)])

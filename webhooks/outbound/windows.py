@@ -9,6 +9,8 @@ from dataclasses import dataclass
 WIDEST = 32
 WIDEST_SLOW = 16
 SLOW = 1.0
+# Runs of a Lapp side by side: each takes a process, and a core.
+WIDEST_LAPP = 4
 # A receiver that the database knows to be fine starts with so many.
 START = 8
 # Claimed for so many seconds, so that nobody waits for the next claim; at least and at most so many for each request
@@ -23,6 +25,7 @@ class Window:
     """One receiver's. It opens by one with each good answer; a strained receiver gets one request at a time."""
 
     size: int = 1
+    widest: int = WIDEST
     in_flight: int = 0
     slow: bool = False
     # An answer takes so long, the latest ones counting most.
@@ -49,7 +52,11 @@ class Window:
     def answered(self, seconds: float) -> None:
         self.slow = seconds > SLOW
         self.seconds += (seconds - self.seconds) / 8
-        self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST)
+        self.size = min(self.size + 1, WIDEST_SLOW if self.slow else WIDEST, self.widest)
+
+    def narrow(self, widest: int) -> None:
+        """No more than so many from now on."""
+        self.widest, self.size = widest, min(self.size, widest)
 
     def suspect(self) -> None:
         """A try takes so long that it may never end: no more until it does."""

@@ -28,6 +28,8 @@ class Setting:
     choices: tuple[tuple[str, str], ...] = ()
     """(stored value, label) of each value that is allowed; none for yes or no."""
     kind: Literal["choice", "yes_no"] = "choice"
+    of_http: bool = False
+    """It says how requests are written, and means nothing to a Lapp."""
 
 
 def in_json(body: bytes, settings: Mapping[str, Any]) -> str:
@@ -88,6 +90,8 @@ class Dialect:
     """Always: webhook-id, -timestamp and -signature are the format itself, and no webhook can turn them off."""
     event_labels: Mapping[str, str] = field(default_factory=dict)
     """What staff read for a name of `events`, where it is not the name in words ("lead.created", Lead created)."""
+    lapps: bool = False
+    """Whether functions of ours may take its deliveries in place of a URL."""
     one_event: bool = False
     """Whether a webhook of this system hears one event alone."""
     most_headers: int | None = None

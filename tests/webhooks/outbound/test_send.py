@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from webhooks.outbound import send
 from webhooks.outbound.connection import Guarded
 from webhooks.outbound.send import AddressPolicy, Door
+from webhooks.outbound.under_way import first_ready
 from webhooks.wire.exchange import Failure, FailureKind, Request, Response
 
 CORPUS = json.loads((Path(__file__).parents[2] / "data" / "ssrf_corpus.json").read_bytes())["cases"]
@@ -1036,9 +1037,9 @@ def test_several_requests_are_on_their_way_and_answers_are_read_as_they_come():
         slow, quick = (
             door.begin(post(f"http://127.0.0.1:{receiver.port}/{name}"), deadline=5) for name in ("slow", "quick")
         )
-        assert send.first_ready([slow, quick]) == [quick]
+        assert first_ready([slow, quick]) == [quick]
         assert isinstance(quick.finish(), Response)
-        assert send.first_ready([slow]) == [slow]
+        assert first_ready([slow]) == [slow]
         answer = slow.finish()
     assert isinstance(answer, Response)
     assert answer.duration_ms >= 300
@@ -1048,7 +1049,7 @@ def test_what_has_come_in_time_is_an_answer_however_late_it_is_read():
     with receiving(says(OK, then_close=False)) as receiver:
         exchange = door_to(receiver).begin(post(receiver.url), deadline=0.3)
         time.sleep(0.5)
-        assert send.first_ready([exchange, exchange]) == [exchange]
+        assert first_ready([exchange, exchange]) == [exchange]
         answer = exchange.finish()
     assert isinstance(answer, Response)
     assert answer.body == b"ok"
@@ -1059,7 +1060,7 @@ def test_one_whose_time_is_up_is_ready_though_nothing_came():
         door = door_to(receiver)
         brief, patient = (door.begin(post(receiver.url), deadline=deadline) for deadline in (0.3, 5))
         began = time.monotonic()
-        assert send.first_ready([brief, patient]) == [brief]
+        assert first_ready([brief, patient]) == [brief]
         answer = brief.finish()
         assert time.monotonic() - began < 1
         door.cut()

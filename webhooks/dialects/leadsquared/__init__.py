@@ -30,6 +30,7 @@ CONTENT_TYPE = Setting(
     help="Plain text is the same JSON. In a form every key of the JSON is a field of its own.",
     default=JSON,
     choices=((JSON, JSON), (FORM, FORM), (TEXT, TEXT)),
+    of_http=True,
 )
 
 
@@ -93,7 +94,7 @@ def address(url: str, webhook_id: str, event: str) -> str:
     Nothing that stands there is changed: of a name that is there already, ours comes last.
     """
     base, _, query = url.partition("#")[0].partition("?")
-    if "/" not in base.partition("://")[2]:
+    if "://" in base and "/" not in base.partition("://")[2]:
         base += "/"
     ours = urlencode({"entityType": "webhook", "entityId": webhook_id, "eventType": event}, quote_via=quote, safe="")
     joint = "&" if query and not query.endswith("&") else ""
@@ -239,6 +240,7 @@ DIALECT = Dialect(
     address=address,
     secret="optional",
     event_labels=LABELS,
+    lapps=True,  # LS-15
     one_event=True,  # LS-95
     most_headers=10,  # LS-A21
     last_header_wins=True,  # LS-A22
