@@ -13,16 +13,16 @@ from typing import Any
 
 import psutil
 
-from leads.models import Tag
+from leads.models import Lead, Tag
 from webhooks.lapp import Call, lapp
 
 Query = Mapping[str, str]
 
 
-def _pid(query: Query) -> None:
-    """Tell whoever tests which process this is."""
-    if "pid" in query:
-        Path(query["pid"]).write_text(str(os.getpid()))
+def _tell(query: Query, *pids: int) -> None:
+    """Tell whoever tests which processes these are."""
+    if file := query.get("pid") or os.environ.get("LAPP_TELLS"):
+        Path(file).write_text(" ".join(map(str, pids)))
 
 
 @lapp(label="Echo", description="Answers what it was told.")
@@ -46,11 +46,11 @@ def quiet(body: Any, query: Query, call: Call) -> None:
     print("to nobody")
 
 
-@lapp(label="Sleeper", description="Goes on for ever, and has a process of its own that does.")
+@lapp(label="Sleeper", description="Goes on for ever, and has processes that do, one of them in a session of its own.")
 def sleeper(body: Any, query: Query, call: Call) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    if "pid" in query:
-        Path(query["pid"]).write_text(f"{os.getpid()} {child.pid}")
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    children = [subprocess.Popen(command, start_new_session=apart) for apart in (False, True)]
+    _tell(query, os.getpid(), *(child.pid for child in children))
     while True:
         time.sleep(1)
 
@@ -59,7 +59,7 @@ def sleeper(body: Any, query: Query, call: Call) -> None:
 def spinner(body: Any, query: Query, call: Call) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _pid(query)
+    _tell(query, os.getpid())
     while True:
         pass
 
@@ -114,11 +114,18 @@ def looker(body: Any, query: Query, call: Call) -> Any:
     }
 
 
-@lapp(label="Tagger", description="Makes a tag, once for each delivery.")
-def tagger(body: Any, query: Query, call: Call) -> Any:
+@lapp(label="Once and fail", description="Makes a tag, once for each delivery, and fails when it has.")
+def once_and_fail(body: Any, query: Query, call: Call) -> Any:
     with call.once() as first:
         if first:
             Tag.objects.create(account_id=call.account_id, name=f"{call.record} {call.record_id}")
-    if "fails" in query:
-        raise RuntimeError("after its work was done")
+    if first:
+        raise RuntimeError("its work was done")
     return {"first": first}
+
+
+@lapp(label="Restless", description="Changes the lead of which it is told that it has changed.")
+def restless(body: Any, query: Query, call: Call) -> None:
+    lead = Lead.objects.get(pk=call.record_id)
+    lead.score = (lead.score or 0) + 1
+    lead.save()

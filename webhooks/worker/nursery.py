@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> None:
     kin.ignore_signals()
+    kin.adopt()
     control = socket.socket(fileno=int(sys.argv[1]))
     if cores := list(map(int, sys.argv[2:])):
         os.sched_setaffinity(0, cores)
@@ -116,20 +117,27 @@ class Nursery:
         self._poll.register(sock, 0)
 
     def _collect(self) -> None:
-        """The children that have ended, with whatever they have started."""
+        """The children that have ended, with whatever they have started: it is adopted by this process."""
         with suppress(BlockingIOError):
             os.read(self._ear, 1024)
-        for number, run in list(self._runs.items()):
-            pid, status = os.waitpid(run.pid, os.WNOHANG)
-            if pid:
-                _kill(run.pid)
-                del self._runs[number]
-                with suppress(KeyError):
-                    self._poll.unregister(number)
-                if status:
-                    with suppress(OSError):
-                        run.sock.send(frame({"died": _in_words(status)}), socket.MSG_DONTWAIT)
-                run.sock.close()
+        numbers = {run.pid: number for number, run in self._runs.items()}
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] in numbers:
+                    self._end(numbers[ended[0]], ended[1])
+
+    def _end(self, number: int, status: int) -> None:
+        run = self._runs.pop(number)
+        _kill(run.pid)
+        for orphan in _children() - {other.pid for other in self._runs.values()}:
+            # It has left its group.
+            os.kill(orphan, signal.SIGKILL)
+        with suppress(KeyError):
+            self._poll.unregister(number)
+        if status:
+            with suppress(OSError):
+                run.sock.send(frame({"died": _in_words(status)}), socket.MSG_DONTWAIT)
+        run.sock.close()
 
     def _become_run(self, sock: socket.socket) -> None:
         """The child's whole life."""
@@ -157,6 +165,15 @@ def _lead_group(pid: int) -> None:
 def _kill(group: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _children() -> set[int]:
+    """Of this process, where Linux tells; ended ones that nobody has waited for among them."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return set(map(int, file.read().split()))
+    except OSError:
+        return set()
 
 
 def _in_words(status: int) -> str:
