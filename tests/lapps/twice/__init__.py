@@ -1,0 +1,1 @@
+"""An app that registers a Lapp of a name that is taken."""
