@@ -293,6 +293,40 @@ def post(world: World) -> None:
     assert {name for name in names if name.startswith("leadsquared__")} == {EVENT, TYPE}
 
 
+@row(14)
+def type_webhook(world: World) -> None:
+    """A regular one, which is what a new one is: it calls its URL, needs one, and has no Lapp."""
+    assert Page(world.admin("webhooks_webhook_add")).form("webhook_form")["kind"] == ["webhook"]
+    assert list(world.webhook_errors(kind="webhook", url="", **{EVENT: "Lead_Post_Create"})) == ["url"]
+    refused = world.webhook_errors(kind="webhook", lapp="follow_up", **{EVENT: "Lead_Post_Create"})
+    assert refused == {"lapp": ["A webhook calls a URL. Choose no Lapp here, or the type Lapp."]}
+    assert Webhook.objects.count() == 1
+    made = world.add_webhook(kind="webhook", **{EVENT: "Lead_Post_Create"})
+    assert (made.kind, made.lapp, made.url) == ("webhook", "", world.receiver.url)
+    world.created(VENDOR)
+    (request,) = world.deliver()
+    assert request.method == "POST"
+
+
+@row(15)
+def type_lapp(world: World) -> None:
+    """A function chosen from a list (LS-A18): no URL is asked for or taken, and none is called."""
+    given = {"kind": "lapp", "lapp": "follow_up", "url": "", EVENT: "Lead_Post_Create"}
+    assert "Choose a Lapp Follow up" in Page(world.admin("webhooks_webhook_add")).text
+    for wrong in ({"url": world.receiver.url}, {"lapp": ""}, {"lapp": "print"}):
+        assert list(world.webhook_errors(**given | wrong)) == list(wrong)
+    assert Webhook.objects.count() == 1
+    made = world.add_webhook(**given)
+    assert (made.kind, made.lapp, made.url) == ("lapp", "follow_up", "")
+    world.created(VENDOR)
+    assert [one.sent_as for one in Delivery.objects.filter(webhook=made)] == ["Lead_Post_Create"]
+    assert world.admin("webhooks_webhook_test", made.pk, data={}).status_code == 302
+    shown = world.history_of(Delivery.objects.get(test=True))
+    assert f"LAPP lapp:follow_up?entityType=webhook&entityId={made.pk}&eventType=Lead_Post_Create" in shown
+    assert "200 OK" in shown and "This is a test: no task is made." in shown
+    assert world.receiver.received == []
+
+
 @row(16)
 def the_event_triggers(world: World) -> None:
     """The chosen one and no other, each by itself: one save can trigger several webhooks (LS-A24)."""

@@ -12,6 +12,7 @@ import pytest
 from tests.conformance import examples
 from tests.conformance.leadsquared_rows import EVENTS, KEYS, ROWS
 from tests.conformance.world import World
+from webhooks import rules
 from webhooks.dialects import DIALECTS, leadhub, leadsquared
 from webhooks.dialects.leadsquared import bodies
 from webhooks.outbound import deliver
@@ -20,9 +21,9 @@ from webhooks.wire import filter as contents
 
 pytestmark = pytest.mark.django_db
 
-# The best practices that the page points at; Lapps; notices of failures; delays; the events of records that are not
+# The best practices that the page points at; notices of failures; delays; the events of records that are not
 # there yet; grouped activities; rules, automations and sales activities.
-TO_COME = {4, 14, 15, 17, 18, 24, *range(41, 46), 47, 48, 52, *range(57, 80), 83, 84, *range(87, 90), 92, 93}
+TO_COME = {4, 17, 18, 24, *range(41, 46), 47, 48, 52, *range(57, 80), 83, 84, *range(87, 90), 92, 93}
 
 
 @pytest.fixture
@@ -202,6 +203,22 @@ def test_an_event_that_need_not_be_chosen_is_noticed(name, world, monkeypatch):
 def test_a_rule_of_headers_that_is_off_is_noticed(rule, world, monkeypatch):
     change(monkeypatch, **rule)
     fails("LS-25", world)
+
+
+def test_a_system_without_lapps_is_noticed(world, monkeypatch):
+    change(monkeypatch, lapps=False)
+    fails("LS-15", world)
+
+
+@pytest.mark.parametrize("name", ["LS-14", "LS-15"])
+def test_a_type_whose_rules_are_off_is_noticed(name, world, monkeypatch):
+    monkeypatch.setattr(rules, "target_faults", lambda *given: ())
+    fails(name, world)
+
+
+def test_a_lapp_that_is_not_called_is_noticed(world, monkeypatch):
+    monkeypatch.setattr(deliver, "way_of", lambda request: deliver.door())
+    fails("LS-15", world)
 
 
 ROW_OF_FILTER = {"changed": "LS-51", "changed_from_to": "LS-55"}

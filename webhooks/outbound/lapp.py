@@ -19,8 +19,6 @@ from contextlib import suppress
 from multiprocessing.util import Finalize
 from typing import Any
 
-from django.conf import settings
-
 from webhooks import lapp
 from webhooks.outbound.clock import Clock
 from webhooks.wire.exchange import KEPT_BODY, Failure, FailureKind, Request, Response
@@ -232,8 +230,7 @@ class _Nursery:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=os.environ
-                | {"DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             )
         # Python runs this at the end of a worker's process, too, so that no zombie is left to whoever is above.
         self._finalize = Finalize(self, self._stop, exitpriority=10)

@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from django.test import override_settings
 
 from tests import factories
 from tests.program import ROOT, environment, lives, wait_until
@@ -39,7 +38,8 @@ def registered() -> Iterator[None]:
     before = dict(lapp._registered)
     import tests.lapps.lapps  # noqa: F401
 
-    with override_settings(SETTINGS_MODULE="tests.lapps.settings"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_SETTINGS_MODULE", "tests.lapps.settings")
         yield
     lapp._registered.clear()
     lapp._registered.update(before)
