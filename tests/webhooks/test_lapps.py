@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from leads.models import Membership, Task, User
 from leads.models.task import TaskStatus
 from leads.signals import Actor
 from tests import factories
+from tests.program import ROOT
+from webhooks import lapp as registry
 from webhooks.lapp import Call
 from webhooks.lapps import FOLLOW_UP, follow_up
 from webhooks.models import Event
@@ -103,6 +106,19 @@ def test_a_lead_of_another_account_is_not_there(lead):
     other = factories.account("Southbank Lettings")
     assert followed(lead, account_id=other.pk) == "The lead is not there any more."
     assert not Task.objects.exists()
+
+
+def test_the_example_of_the_documentation_works(lead, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "lapps.md").read_text(), re.DOTALL)
+    exec(code, {"__name__": "theirs.lapps"})
+    known = registry.named("mark_as_hot")
+    for _ in range(2):
+        assert known.function({"Phone": "07123456789"}, {}, call(lead)) == {"Status": "Success", "StatusReason": ""}
+    known.function({"Phone": None}, {}, call(lead, id="msg_2"))
+    known.function({"Phone": "07123456789"}, {}, call(lead, id="msg_3", test=True))
+    lead.refresh_from_db()
+    assert lead.score == 10
 
 
 def test_a_fault_undoes_the_note_that_it_was_done(lead):

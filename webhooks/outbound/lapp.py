@@ -25,8 +25,9 @@ from webhooks.wire.exchange import KEPT_BODY, Failure, FailureKind, Request, Res
 from webhooks.wire.frame import LENGTHS, frame
 
 NURSERY = ("-m", "webhooks.worker.nursery")
-START_LIMIT = 20.0
-"""Seconds in which a nursery has to have imported everything. They are not the run's: its time begins then."""
+START_LIMIT = 10.0
+"""Seconds in which a nursery has to have imported everything. They are not the run's: its time begins then. Together
+with the longest try they fit into a task's time."""
 END_LIMIT = 1.0
 _LONGEST_HEAD = 16 * 1024
 

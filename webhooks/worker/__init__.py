@@ -2,7 +2,7 @@
 
     keeper ─┬─ clock                       asks for a deliver task when something is due
             └─ sentinel ─┬─ pusher         hands tasks to the workers
-                         ├─ worker (n)     run them
+                         ├─ worker (n)     run them; once it calls Lapps, each has a nursery that forks their runs
                          └─ monitor        takes their results
 
 The last four are django-q2's (pool.py). It never notices some of its own deaths: an idle worker that is killed takes

@@ -39,7 +39,8 @@ def main() -> None:
     kin.adopt()
     control = socket.socket(fileno=int(sys.argv[1]))
     if cores := list(map(int, sys.argv[2:])):
-        os.sched_setaffinity(0, cores)
+        with suppress(OSError):  # some may have been taken away meanwhile
+            os.sched_setaffinity(0, cores)
     django.setup()
     from webhooks.worker import errand
 
@@ -151,8 +152,10 @@ class Nursery:
         os.close(self._ear)
         os.close(self._bell)
         os.nice(NICE)
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for what, limit in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0)):
+            hard = resource.getrlimit(what)[1]
+            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            resource.setrlimit(what, (limit, limit))
         self._errand(sock)
 
 
