@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("webhooks", "0006_fewer_indexes"),
+        ("webhooks", "0007_delays_and_groups"),
     ]
 
     operations = [
