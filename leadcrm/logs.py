@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 # API keys, and what is asked of the API: people's e-mails, and keys that somebody put there by mistake.
 _KEY = re.compile(r"lck_[\w-]+")
-_QUERY = re.compile(r"(/api/[^\s?\"']*\?)[^\s\"']+")
+_QUERY = re.compile(r"(/(?:api|v2)/[^\s?\"']*\?)[^\s\"']+", re.IGNORECASE)
 
 
 class JsonFormatter(logging.Formatter):

@@ -9,6 +9,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("leads.api.urls")),
     path("api/v1/", include("webhooks.api.urls")),
+    path("v2/", include("webhooks.api.leadsquared.urls")),
     path("", include("webhooks.urls")),
     path("f/", include("leads.forms.urls")),
     path("livez", health.livez),

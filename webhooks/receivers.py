@@ -9,19 +9,45 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.db.models.signals import pre_delete, pre_save
 
-from leads.models import Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag
+from leads.models import (
+    ActivityType,
+    Campaign,
+    CustomField,
+    Form,
+    LeadList,
+    Office,
+    OpportunityType,
+    Pipeline,
+    Stage,
+    Tag,
+)
 from leads.signals import Fact, happened
 from webhooks import queue
 from webhooks.models import Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.capture import capture
 from webhooks.outbound.outbox import fan_out
+from webhooks.wire.filter import FORM
+
+# What a filter can ask for.
+_FILTERED = (
+    ActivityType,
+    Campaign,
+    CustomField,
+    Form,
+    LeadList,
+    Office,
+    OpportunityType,
+    Pipeline,
+    Stage,
+    Tag,
+)
 
 
 def connect() -> None:
     happened.connect(record, dispatch_uid="webhooks.receivers.record")
     pre_delete.connect(keep_last_office, sender=Office, dispatch_uid="webhooks.receivers.keep_last_office")
-    for model in (Campaign, CustomField, LeadList, Office, Pipeline, Stage, Tag):
+    for model in _FILTERED:
         pre_delete.connect(keep_filtered, sender=model, dispatch_uid=f"webhooks.receivers.keep_filtered.{model}")
     pre_save.connect(keep_filtered_name, sender=Tag, dispatch_uid="webhooks.receivers.keep_filtered_name")
     pre_save.connect(keep_filtered_choices, sender=CustomField, dispatch_uid="webhooks.receivers.keep_filtered_choices")
@@ -80,7 +106,15 @@ def _as_filtered(instance: Any) -> tuple[str, Any, int]:
             return instance.definition.path, None, instance.account_id
         case Tag():
             return "tags", instance.name, instance.account_id
+        case ActivityType() | OpportunityType():
+            return filter_fields.TYPE, instance.code, instance.account_id
         case Stage():
             return "pipeline_stage_id", instance.pk, instance.pipeline.account_id
-    keys = {Campaign: "campaigns", LeadList: "lists", Office: "office_id", Pipeline: "pipeline_id"}
+    keys = {
+        Campaign: "campaigns",
+        Form: FORM,
+        LeadList: "lists",
+        Office: "office_id",
+        Pipeline: "pipeline_id",
+    }
     return keys[type(instance)], instance.pk, instance.account_id

@@ -128,6 +128,7 @@ def test_keys_and_queries_of_the_api_are_struck_from_every_log_line():
     lines = [
         line('"%s" %s %s', f"GET /api/v1/leads?api_key={secret} HTTP/1.1", 400, 20),
         line('"%s" %s %s', "GET /api/v1/leads?email=olivia%40example.com&key=AbC-dEf_123 HTTP/1.1", 400, 20),
+        line('"%s" %s %s', "POST /v2/Webhook.svc/Create?accessKey=7&secretKey=AbC-dEf_123 HTTP/1.1", 200, 20),
         line("Not Found: %s", f"/api/v1/{secret}"),
         line("it broke", error=ValueError(f"bad {secret}")),
     ]

@@ -664,7 +664,7 @@ def posted_by_hand(world: World) -> None:
 
 @row(40)
 def by_program(world: World) -> None:
-    """A webhook that the API made is as good as one that staff made."""
+    """A webhook that our API made, or LeadSquared's own, is as good as one that staff made (LS-A23)."""
     world.webhook.delete()
     made = by_api(world, settings={"content_type": TEXT}, description="New Lead Data")
     assert made.status_code == 201, made.content
@@ -675,6 +675,38 @@ def by_program(world: World) -> None:
     changed = world.call("PATCH", f"webhooks/{made.data['id']}/", {"events": ["Lead_Delete"]})
     assert changed.data["events"] == ["Lead_Delete"]
     assert world.call("DELETE", f"webhooks/{made.data['id']}/").status_code == 204
+    world.receiver.clear()
+    by_their_api(world)
+
+
+def by_their_api(world: World) -> None:
+    """As LeadSquared's pages have it: keys in the address, its names and numbers, its answers."""
+    (key,) = world.account.api_keys.all()
+
+    def call(verb: str, body: dict[str, Any] | None = None, query: str = "") -> Any:
+        address = f"/v2/Webhook.svc/{verb}?accessKey={key.prefix}&secretKey={world.secret}{query}"
+        answer = world.client.get(address) if body is None else world.client.post(address, body, JSON)
+        return answer.status_code, answer.json()
+
+    headers = [{"Key": "x-api-key", "Value": "1"}, {"Key": "x-api-key", "Value": "2"}]
+    body = {"URL": world.receiver.url, "WebhookEvent": "3", "ContentType": TEXT, "CustomHeaders": headers}
+    status, answer = call("Create", body | {"Description": "New Lead Data", "NotifyOnFailure": True})
+    pk = Webhook.objects.get().pk
+    assert (status, answer) == (200, {"Status": "Success", "Message": {"Id": str(pk)}})
+    world.created(VENDOR)
+    (request,) = world.deliver()
+    assert parameters(request)[1:] == [("entityId", str(pk)), ("eventType", "Lead_Post_Create")]
+    assert (request.header("Content-Type"), request.header("x-api-key")) == (TEXT, "2")
+    assert call("Update", {"WebhookId": str(pk), "WebhookEvent": "Lead_Delete"}) == (status, answer)
+    status, told = call("Retrieve", {"Parameter": {"WebhookEvent": "Lead_Delete"}})
+    assert (status, told["RecordCount"]) == (200, 1)
+    shown = {"WebhookId": str(pk), "EventCode": "Lead_Delete", "Description": "New Lead Data", "StatusCode": 0}
+    assert told["Response"][0] | shown == told["Response"][0]
+    status, refusal = call("Create", body | {"WebhookEvent": "99"})
+    assert status == 400 and refusal["Status"] == "Error" and refusal["ExceptionType"].startswith("MX")
+    assert call("Delete", {}, f"&webhookId={pk}")[0] == 405
+    assert call("Delete", None, f"&webhookId={pk}") == (200, answer)
+    assert not Webhook.objects.exists()
 
 
 # The events

@@ -55,7 +55,7 @@ from webhooks.models import Delivery, Kind, Webhook
 from webhooks.outbound import rotation, switch, trial
 from webhooks.outbound.compose import MASK
 
-_PACE = ("execution_delay", "rate_limit", "keep_order")
+_PACE = ("execution_delay", "rate_limit")
 
 
 class WebhookList(ChangeList):
@@ -211,24 +211,25 @@ class WebhookAdmin(Admin):
         return (
             (None, {"fields": (*account, "dialect", "kind", "name", "url", "lapp", "description")}),
             (None, {"fields": (*map(events_field, DIALECTS.values()), "offices", "filters")}),
-            ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, *_PACE)}),
+            ("Sending", {"fields": (*settings, *secret, "headers", *self._sending, *_PACE, *self._habits)}),
         )
 
     _sending = ("send_webhook_headers", "timeout")
+    _habits = ("keep_order", "notify_on_failure")
     # No secret is among these: what a model field would show is decrypted.
     _view_only = (
         (None, {"fields": ("shown_system", "name", "url", "description")}),
         (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
         (
             "Sending",
-            {"fields": ("shown_settings", "shown_headers", *_sending, "execution_delay", "shown_rate", "keep_order")},
+            {"fields": ("shown_settings", "shown_headers", *_sending, "execution_delay", "shown_rate", *_habits)},
         ),
     )
 
     _view_only_lapp = (
         (None, {"fields": ("shown_system", "kind", "name", "shown_lapp", "description")}),
         _view_only[1],
-        ("Sending", {"fields": ("timeout", "shown_rate", "keep_order")}),
+        ("Sending", {"fields": ("timeout", "shown_rate", *_habits)}),
     )
 
     @display(description="System")

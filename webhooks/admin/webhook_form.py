@@ -327,6 +327,14 @@ class _WebhookForm(forms.ModelForm):
         "the later ones of its record, for an hour at most. Other records are not held up.",
     )
 
+    notify_on_failure = forms.BooleanField(
+        label="Notify on failure",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text="The account's administrators get a mail when a delivery ends as Failure, at most one an hour for "
+        "each cause, and one when the receiver works again.",
+    )
+
     # Whoever typed it knows it: only one of ours is shown.
     secret_was_typed = False
 
@@ -347,6 +355,7 @@ class _WebhookForm(forms.ModelForm):
             "execution_delay",
             "rate_limit",
             "keep_order",
+            "notify_on_failure",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

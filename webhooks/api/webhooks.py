@@ -56,6 +56,7 @@ class WebhookResource(Resource):
         _key("execution_delay", lowest=0, highest=conf.LONGEST_DELAY),
         _key("rate_limit", lowest=1, highest=rules.FASTEST),
         _key("keep_order"),
+        _key("notify_on_failure"),
         _key("send_webhook_headers"),
     )
 

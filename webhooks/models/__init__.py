@@ -1,10 +1,13 @@
+from webhooks.models.alarm import Alarm
+from webhooks.models.calls import Calls
 from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
 from webhooks.models.event import Event
+from webhooks.models.handshake import Handshake
 from webhooks.models.health import Health
 from webhooks.models.inbox import Answer, InboxMode, InboxRequest, Signature
 from webhooks.models.issue import Cause, Issue
 from webhooks.models.lapp_call import LappCall
-from webhooks.models.notice import Notice
+from webhooks.models.notice import Notice, Told
 from webhooks.models.replay import Replay, ReplayItem
 from webhooks.models.webhook import Kind, State, Webhook
 from webhooks.models.worker import Heartbeat
@@ -14,12 +17,15 @@ __all__ = [
     "OPEN",
     "UNSENT",
     "WAITING",
+    "Alarm",
     "Answer",
     "Attempt",
     "Body",
+    "Calls",
     "Cause",
     "Delivery",
     "Event",
+    "Handshake",
     "Health",
     "Heartbeat",
     "InboxMode",
@@ -35,5 +41,6 @@ __all__ = [
     "Signature",
     "State",
     "Status",
+    "Told",
     "Webhook",
 ]

@@ -11,6 +11,15 @@ from webhooks.models.delivery import Delivery
 from webhooks.models.webhook import Webhook
 
 
+class Told(models.TextChoices):
+    """What a notice is about."""
+
+    PAUSED = "paused", "was paused"
+    RESUMED = "resumed", "was resumed"
+    FAILED = "failed", "failed"
+    RECOVERED = "recovered", "works again"
+
+
 class Notice(models.Model):
     """One per change of state. Stored with the change; the mail follows, and is owed until mailed_at is set."""
 
@@ -18,7 +27,8 @@ class Notice(models.Model):
     # Null once the webhook is deleted; the name stays.
     webhook = models.ForeignKey(Webhook, on_delete=models.SET_NULL, related_name="notices", null=True)
     webhook_name = models.CharField(max_length=100)
-    # Why, as staff read it in Webhook.state_reason.
+    kind = models.CharField(max_length=10, choices=Told.choices, default=Told.PAUSED)
+    # Why, in a sentence; of a pause it is Webhook.state_reason.
     text = models.CharField(max_length=255)
     # The delivery whose answer led to it.
     delivery = models.ForeignKey(Delivery, on_delete=models.SET_NULL, related_name="+", null=True)
@@ -29,4 +39,4 @@ class Notice(models.Model):
         indexes = [models.Index(fields=["id"], name="notice_owed", condition=Q(mailed_at__isnull=True))]
 
     def __str__(self) -> str:
-        return f"{self.webhook_name}: {self.text}"
+        return f"{self.webhook_name} {self.get_kind_display()}: {self.text}"

@@ -63,6 +63,8 @@ class Webhook(models.Model):
     keep_order = models.BooleanField("keep order per record", default=False)
     # Seconds from an event to its first try, where the system has such a delay.
     execution_delay = models.PositiveIntegerField(default=0)
+    # Mails to the account's administrators when deliveries end as Failure; see outbound/alarms.py.
+    notify_on_failure = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

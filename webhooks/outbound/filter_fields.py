@@ -18,9 +18,9 @@ from leads import fields as catalogue
 from leads import setup
 from leads.custom import Definition
 from leads.lead_row import CHANGING
-from leads.models import Campaign, LeadList, Office, Tag, User
+from leads.models import ActivityType, Campaign, Form, LeadList, Office, OpportunityType, Tag, User
 from webhooks.models import Webhook
-from webhooks.wire.filter import CUSTOM, Condition, Scalar
+from webhooks.wire.filter import CUSTOM, FORM, Condition, Scalar
 
 Kind = Literal["text", "number", "whole", "yes_no", "moment", "date", "choice", "several", "parts"]
 
@@ -67,6 +67,10 @@ WORDS: Mapping[str, str] = {
 }
 _IN_TIME = {"greater": "is after", "less": "is before"}
 
+# The key of the type of an activity or opportunity, by its code. Other records have none.
+TYPE = "type_code"
+EVENT_GROUP = "Of some events only"
+
 YES_NO = (("true", "Yes"), ("false", "No"))
 LONGEST_TEXT = 1000
 
@@ -108,6 +112,8 @@ def fields_of(account_id: int | None) -> dict[str, FilterField]:
                 found[field.key] = _of_catalogue(field, own)
         if group == catalogue.CUSTOM:
             found |= {definition.path: _of_account(definition) for definition in definitions}
+    for key, label in _OF_EVENTS.items():
+        found[key] = FilterField(key, label, EVENT_GROUP, "choice", own.get(key, ()), by_id=True)
     return found
 
 
@@ -132,8 +138,12 @@ def _of_account(definition: Definition) -> FilterField:
     return FilterField(definition.path, definition.label, catalogue.CUSTOM, kind, choices)
 
 
-# Fields whose values are records of the account: by id, tags by name.
-_OF_ACCOUNT = frozenset({"office_id", "owner_id", "pipeline_id", "pipeline_stage_id", "lists", "campaigns", "tags"})
+# What the events of some records have: events without it do not pass a filter that asks for it.
+_OF_EVENTS = {FORM: "Web form", TYPE: "Type of activity or opportunity"}
+# Fields whose values are records of the account: by id, tags by name, types by code.
+_OF_ACCOUNT = frozenset(
+    {"office_id", "owner_id", "pipeline_id", "pipeline_stage_id", "lists", "campaigns", "tags", *_OF_EVENTS}
+)
 
 
 def _choices_of(account_id: int) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -158,6 +168,12 @@ def _choices_of(account_id: int) -> dict[str, tuple[tuple[str, str], ...]]:
         "tags": tuple(
             (name, name)
             for name in Tag.objects.filter(account_id=account_id).order_by("name").values_list("name", flat=True)
+        ),
+        FORM: named(Form.objects.filter(account_id=account_id).order_by("name").values_list("pk", "name")),
+        TYPE: named(
+            row
+            for kind in (ActivityType, OpportunityType)
+            for row in kind.objects.filter(account_id=account_id).order_by("code").values_list("code", "name")
         ),
     }
 

@@ -153,8 +153,8 @@ def _created(webhook_ids: Iterable[int]) -> list[tuple[int]]:
     """Make the rows that are missing; returns their webhooks. A webhook that is gone gets none."""
     return sql.run(
         f"""
-        INSERT INTO {Health._meta.db_table} (webhook_id, failures)
-        SELECT webhook.id, 0 FROM {Webhook._meta.db_table} webhook
+        INSERT INTO {Health._meta.db_table} (webhook_id, failures, ended)
+        SELECT webhook.id, 0, 0 FROM {Webhook._meta.db_table} webhook
         WHERE webhook.id IN (SELECT id FROM {sql.rows({"id": "integer"})}) ORDER BY webhook.id
         {sql.lock_keep("webhook", skip=True)}
         ON CONFLICT (webhook_id) DO NOTHING RETURNING webhook_id

@@ -35,6 +35,9 @@ OPERATORS = (
 CUSTOM = "custom_fields"
 """The key of the record's own fields: "custom_fields.region" is the one named region."""
 
+FORM = "form"
+"""The key of the form by whose submission an event came about, asked for by its id. Of other events there is none."""
+
 Scalar = str | int | float | bool
 
 
@@ -66,7 +69,7 @@ def unmet(conditions: Iterable[Condition], event: Event) -> Condition | None:
 
 
 def holds(condition: Condition, event: Event) -> bool:
-    there, value = _look(event.data, condition.field)
+    there, value = _form(event) if condition.field == FORM else _look(event.data, condition.field)
     return there and _CHECKS[condition.op](condition, value, event)
 
 
@@ -90,6 +93,11 @@ def _read(stored: Any) -> Condition:
     if not fits or (before is not None and op != "changed_from_to"):
         raise ValueError(f"the filter on {field} has no value that fits {op}")
     return Condition(field, op, tuple(value) if isinstance(value, list) else value, before)
+
+
+def _form(event: Event) -> tuple[bool, Any]:
+    form = event.context.get("form")
+    return (True, form.get("id")) if isinstance(form, Mapping) else (False, None)
 
 
 def _look(data: Mapping[str, Any], key: str) -> tuple[bool, Any]:
