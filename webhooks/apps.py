@@ -11,13 +11,14 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import lapp, receivers, roles
-        from webhooks.outbound import gather, notify, replay, switch
+        from webhooks.outbound import alarms, gather, notify, replay, switch
 
         receivers.connect()
         lapp.discover()
         jobs.declare(replay.JOB, run="webhooks.outbound.replay.resume", waiting="webhooks.outbound.replay.waiting")
         jobs.declare(switch.JOB, run="webhooks.outbound.switch.release", waiting="webhooks.outbound.switch.stranded")
         jobs.declare(notify.JOB, run="webhooks.outbound.notify.mail", waiting="webhooks.outbound.notify.owed")
+        jobs.declare(alarms.JOB, run="webhooks.outbound.alarms.remind", waiting="webhooks.outbound.alarms.owed")
         jobs.declare(
             gather.JOB,
             run="webhooks.outbound.gather.gather",

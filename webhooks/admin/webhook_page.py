@@ -19,7 +19,7 @@ from leads.admin.display import MISSING, ago, at, capped, duration, percent, spa
 from webhooks import figures, lapp
 from webhooks.admin import issues, reveal, webhook_health
 from webhooks.admin.exchange import Received, Sent, received, sent
-from webhooks.models import Body, Delivery, Kind, State, Status, Webhook
+from webhooks.models import Body, Delivery, Kind, State, Status, Told, Webhook
 from webhooks.outbound import filter_fields, rotation
 from webhooks.outbound.address import Blocked, parse_url
 
@@ -185,7 +185,7 @@ def condition(request: HttpRequest, webhook: Webhook, standing: figures.Standing
         else:
             links.append((f"View {_SHOWN[what.status]}", history(webhook, what.status)))
         if webhook.state_reason:
-            notice = webhook.notices.exclude(delivery=None).order_by("-pk").first()
+            notice = webhook.notices.filter(kind=Told.PAUSED).exclude(delivery=None).order_by("-pk").first()
             if notice is not None:
                 address = reverse("admin:webhooks_delivery_change", args=[notice.delivery_id])
                 links.insert(0, ("View answer", address))

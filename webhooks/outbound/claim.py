@@ -10,7 +10,7 @@ from itertools import chain
 
 from webhooks import conf, sql
 from webhooks.models import Attempt, Delivery, Outcome, Status
-from webhooks.outbound import switch, together
+from webhooks.outbound import alarms, switch, together
 from webhooks.outbound.parcel import Claimed
 from webhooks.outbound.shares import Share
 from webhooks.outbound.turns import due
@@ -99,10 +99,17 @@ def reclaim() -> int:
             SELECT id FROM {_TABLE} WHERE status = '{Status.SENDING}' AND lease_until < {sql.now()}
             ORDER BY lease_until LIMIT {conf.CLAIM_BATCH} {sql.lock_skip()}
         )
-        RETURNING id, sent_with_id
+        RETURNING id, sent_with_id, webhook_id, status, test
         """
     )
-    together.follow(pk for pk, sent_with in orphans + lost if sent_with == pk)
+    together.follow(pk for pk, sent_with, *_ in orphans + lost if sent_with == pk)
+    alarms.unsent(
+        alarms.by_webhook(
+            (webhook_id, pk, "worker lost")
+            for pk, _, webhook_id, status, test in lost
+            if status == Status.FAILURE and not test
+        )
+    )
     if lost:
         sql.prepared(
             f"""
@@ -112,7 +119,7 @@ def reclaim() -> int:
                 'The worker ended without telling whether the request left.'
             FROM {sql.rows({"delivery_id": "integer"})}
             """,
-            sql.encode({"delivery_id": pk} for pk, _ in lost),
+            sql.encode({"delivery_id": pk} for pk, *_ in lost),
         )
     return len(lost)
 

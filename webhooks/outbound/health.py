@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Health, Status, Webhook
-from webhooks.outbound import issues, switch
+from webhooks.outbound import alarms, issues, switch
 from webhooks.outbound.parcel import Claimed
 
 Kept = TypeVar("Kept", Health, Webhook)
@@ -48,6 +48,8 @@ class Lesson:
     # It was sent to ask whether the receiver is back.
     probe: bool = False
     retry_after: float | None = None
+    # The delivery ended as Failure by it.
+    final: bool = False
     # Why nothing more is to be sent, '' mostly.
     farewell: str = ""
     cause: str = ""
@@ -135,6 +137,7 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
                 health.closed_until = max(health.closed_until, until)
         health.save()
         issues.record(health.webhook, found)
+        alarms.record(health.webhook, found)
         last = next((lesson for lesson in found if lesson.farewell), found[-1])
         if reason := last.farewell or _given_up(health, now):
             switch.pause_by_policy(health.pk, reason, last.delivery_id)
@@ -205,9 +208,10 @@ def _take(health: Health, lesson: Lesson, now: datetime) -> float:
             health.drain_to = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         health.closed_until = None
     if lesson.success:
-        health.failures, health.failing_since = 0, None
+        health.failures, health.failing_since, health.ended = 0, None, 0
         return 0.0
     health.failures += 1
+    health.ended += lesson.final
     health.failing_since = health.failing_since or lesson.at
     if not lesson.strained:
         return 0.0
@@ -223,6 +227,8 @@ def _given_up(health: Health, now: datetime) -> str:
     """Why the webhook is paused by now, '' while it is not."""
     policy = DIALECTS[health.webhook.dialect].pause
     since = health.failing_since
-    if since is None or health.failures < policy.failures or (now - since).total_seconds() < policy.seconds:
+    failed = health.failures if policy.of == "tries" else health.ended
+    if since is None or failed < policy.failures or (now - since).total_seconds() < policy.seconds:
         return ""
-    return f"All tries have failed since {since:%d %b %Y, %H:%M} UTC: {health.failures:,} in a row."
+    what = "" if policy.of == "tries" else " deliveries"
+    return f"All tries have failed since {since:%d %b %Y, %H:%M} UTC: {failed:,}{what} in a row."

@@ -24,25 +24,28 @@ from django.utils import timezone
 from leads import jobs
 from leads.models import User
 from leads.scope import Scope
-from webhooks.models import Delivery, Notice, State, Status, Webhook
+from webhooks.models import Delivery, Health, Notice, State, Status, Told, Webhook
 
 JOB = "webhooks.mail_notice"
 OWED_FOR = timedelta(days=3)
 # So many held deliveries are counted, and no further.
 MOST_COUNTED = 10_000
+# So many characters of an answer stand in a mail.
+ANSWER_BEGINS = 200
 
 log = logging.getLogger(__name__)
 
 
-def tell(webhook: Webhook, text: str, delivery_id: int | None) -> Notice:
+def tell(webhook: Webhook, text: str, delivery_id: int | None, kind: Told = Told.PAUSED) -> Notice:
     """Store a notice in the open transaction, and have it mailed once that is committed.
 
-    text: a sentence, as in Webhook.state_reason; delivery_id: of the delivery whose answer led to it.
+    text: in sentences, as Webhook.state_reason; delivery_id: of the delivery whose answer led to it.
     """
     notice = Notice.objects.create(
         account_id=webhook.account_id,
         webhook=webhook,
         webhook_name=webhook.name,
+        kind=kind,
         text=text[: Notice._meta.get_field("text").max_length],
         delivery_id=delivery_id,
     )
@@ -103,29 +106,36 @@ def _is_address(text: str) -> bool:
 
 def _subject(notice: Notice) -> str:
     """Without line breaks, whatever the webhook's name holds: they would begin headers of their own."""
-    return _line(f"{notice.webhook_name} was paused: {notice.text}")
+    return _line(str(notice))
 
 
 def _body(notice: Notice) -> str:
-    """Facts and links. Nothing of what was sent or received, a status line aside."""
+    """Facts and links. Nothing of what was sent; of what was received the status line and, where somebody asked to be
+    told of failures, how the answer began."""
     lines = [
         f"Webhook: {_line(notice.webhook_name)}",
         f"When: {_when(notice.created_at)}",
-        f"Why: {_line(notice.text)}",
+        f"{'Why' if notice.kind == Told.PAUSED else 'What'}: {_line(notice.text)}",
     ]
     if notice.delivery is not None:
-        lines += _delivery_lines(notice.delivery)
+        lines += _delivery_lines(notice.delivery, begin=notice.kind == Told.FAILED)
     if notice.webhook is None:
         lines += ["", "The webhook was deleted meanwhile."]
     else:
-        lines += ["", *_state_lines(notice.webhook), _link("admin:webhooks_webhook_change", notice.webhook.pk)]
+        lines += ["", *_state_lines(notice), _link("admin:webhooks_webhook_change", notice.webhook.pk)]
+        if notice.kind == Told.FAILED:
+            causes = f"{_link('admin:webhooks_delivery_causes')}?webhook={notice.webhook.pk}"
+            lines += ["", "Its failures by cause:", causes]
     if notice.delivery is not None:
         lines += ["", "What was sent and received:", _link("admin:webhooks_delivery_change", notice.delivery.pk)]
     lines += ["", "You get this mail because you may change the webhooks of this account."]
+    if notice.kind in (Told.FAILED, Told.RECOVERED):
+        lines += ["It is about failures: whether a webhook tells of them is chosen on its page."]
     return "\n".join(lines) + "\n"
 
 
-def _delivery_lines(delivery: Delivery) -> list[str]:
+def _delivery_lines(delivery: Delivery, begin: bool) -> list[str]:
+    """begin: with the first part of the answer."""
     about = f"{delivery.sent_as} ({delivery.message_id})"
     if delivery.event is not None:
         about = f"{delivery.sent_as} of {delivery.event.record}/{delivery.event.record_id}, {delivery.message_id}"
@@ -136,24 +146,32 @@ def _delivery_lines(delivery: Delivery) -> list[str]:
         answer = last.error or "none"
     else:
         answer = f"{last.code} {last.reason}"
-    return [f"Event: {_line(about)}", f"Answer: {_line(answer)}"]
+    lines = [f"Event: {_line(about)}", f"Answer: {_line(answer)}"]
+    if begin and last is not None and (text := _line(last.response_body[: 2 * ANSWER_BEGINS])):
+        cut = len(text) > ANSWER_BEGINS or len(last.response_body) > 2 * ANSWER_BEGINS
+        lines.append(f"It began: {text[:ANSWER_BEGINS]}{'…' if cut else ''}")
+    return lines
 
 
-def _state_lines(webhook: Webhook) -> list[str]:
+def _state_lines(notice: Notice) -> list[str]:
+    webhook = notice.webhook
+    assert webhook is not None
     if webhook.state != State.PAUSED:
-        return [f"The webhook is {State(webhook.state).label.lower()} by now:"]
+        if notice.kind == Told.PAUSED:
+            return [f"The webhook is {State(webhook.state).label.lower()} by now:"]
+        return [f"The webhook is {State(webhook.state).label.lower()}. What ended as Failure can be replayed:"]
     held = Delivery.objects.filter(webhook=webhook, status=Status.HELD).order_by().values("pk")[: MOST_COUNTED + 1]
     count = held.count()
     number = f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"
     verb = "delivery is" if count == 1 else "deliveries are"
-    return [
-        f"The webhook is paused: {number} {verb} held, and so are new ones. Nothing is lost.",
-        "When the receiver is ready, resume the webhook, and they are sent in order:",
-    ]
+    lines = [f"The webhook is paused: {number} {verb} held, and so are new ones. Nothing is lost."]
+    if Health.objects.filter(pk=webhook.pk, probe_at__isnull=False).exists():
+        lines.append("One of them is tried from time to time, and when that succeeds the webhook resumes by itself.")
+    return [*lines, "When the receiver is ready, resume the webhook, and they are sent in order:"]
 
 
-def _link(view: str, pk: int) -> str:
-    return f"{settings.SITE_URL}{reverse(view, args=[pk])}"
+def _link(view: str, *args: int) -> str:
+    return f"{settings.SITE_URL}{reverse(view, args=args)}"
 
 
 def _when(moment: datetime) -> str:

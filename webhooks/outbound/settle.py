@@ -15,7 +15,7 @@ from django.utils import timezone
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import FINISHED, Delivery, Lane, Status
-from webhooks.outbound import attempt, health, issues, switch, together
+from webhooks.outbound import alarms, attempt, health, issues, switch, together
 from webhooks.outbound.parcel import Refused, Result
 from webhooks.wire import policy
 from webhooks.wire.exchange import Failure, FailureKind, Response
@@ -39,8 +39,10 @@ def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collec
     if not results:
         return health.Learned()
     judged = [_judge(result) for result in results]
+    moves = [_next(one) for one in judged]
+    ended = {move["id"] for move in moves if move["status"] == Status.FAILURE}
     # First, as people's switches lock a webhook before its deliveries as well.
-    learned = health.learn(_lessons(judged, fine, probes))
+    learned = health.learn(_lessons(judged, fine, probes, ended))
     attempt.store(results)
     sql.prepared(
         f"""
@@ -54,7 +56,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collec
         FROM {sql.rows(_CLAIM | _NEXT, "next")}
         WHERE {_IS_MINE}
         """,
-        sql.encode(_next(one) for one in judged),
+        sql.encode(moves),
     )
     together.follow(together.firsts(result.parcel.claimed for result in results))
     return learned
@@ -64,6 +66,8 @@ def refuse(refused: Sequence[Refused]) -> None:
     """End, or hold, what cannot be sent."""
     if not refused:
         return
+    failed = [one for one in refused if one.status == Status.FAILURE]
+    alarms.unsent(alarms.by_webhook((one.claimed.webhook_id, one.claimed.id, one.reason) for one in failed))
     sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET
@@ -152,16 +156,18 @@ def _next(judged: _Judged) -> dict[str, Any]:
     }
 
 
-def _lessons(judged: Sequence[_Judged], fine: Collection[int], probes: Collection[int]) -> Iterator[health.Lesson]:
+def _lessons(
+    judged: Sequence[_Judged], fine: Collection[int], probes: Collection[int], ended: Collection[int]
+) -> Iterator[health.Lesson]:
     """What is news: a success where all is well is none, unless a failure of the same webhook stands beside it."""
     told = {one.result.parcel.claimed.webhook_id for one in judged if not one.success}
     for one in judged:
         pk = one.result.parcel.claimed.webhook_id
         if one.teaches and (not one.success or pk in told or pk not in fine):
-            yield _lesson(one, one.result.parcel.claimed.id in probes)
+            yield _lesson(one, one.result.parcel.claimed.id in probes, one.result.parcel.claimed.id in ended)
 
 
-def _lesson(judged: _Judged, probe: bool) -> health.Lesson:
+def _lesson(judged: _Judged, probe: bool, final: bool) -> health.Lesson:
     result, exchange = judged.result, judged.result.exchange
     claimed = result.parcel.claimed
     assert judged.verdict is not None and claimed.webhook_id is not None
@@ -172,6 +178,7 @@ def _lesson(judged: _Judged, probe: bool) -> health.Lesson:
         success=judged.success,
         strained=policy.is_strained(exchange),
         probe=probe,
+        final=final,
         slow_down=isinstance(exchange, Response) and exchange.status in policy.SLOW_DOWN,
         retry_after=judged.verdict.retry_after,
         farewell=judged.farewell,

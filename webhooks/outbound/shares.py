@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
+from webhooks.models import Lane
 from webhooks.outbound.turns import Turn
 
 
@@ -27,7 +28,7 @@ def share_out(turns: Sequence[Turn], room: Callable[[Turn], int], limit: int) ->
     """
     shares: list[Share] = []
     given: dict[int, int] = {}
-    for _, found in groupby(sorted(turns, key=attrgetter("lane")), key=attrgetter("lane")):
+    for _, found in groupby(sorted(_asking(turns), key=attrgetter("lane")), key=attrgetter("lane")):
         # The one that can take least first: what it leaves goes to the others.
         wants = sorted(((room(turn) - given.get(turn.webhook_id, 0), turn) for turn in found), key=lambda want: want[0])
         wants = [(most, turn) for most, turn in wants if most > 0]
@@ -40,6 +41,13 @@ def share_out(turns: Sequence[Turn], room: Callable[[Turn], int], limit: int) ->
             given[turn.webhook_id] = given.get(turn.webhook_id, 0) + number
             limit -= number
     return shares
+
+
+def _asking(turns: Sequence[Turn]) -> list[Turn]:
+    """A closed webhook asks by what has been tried before, if any of that is due: new deliveries that keep coming
+    would else keep every one before them from ever coming to its end."""
+    again = {turn.webhook_id for turn in turns if turn.closed and turn.lane == Lane.RETRY}
+    return [turn for turn in turns if turn.webhook_id not in again or turn.lane == Lane.RETRY]
 
 
 def clip(shares: Sequence[Share], allowed: dict[int, int]) -> list[Share]:

@@ -8,6 +8,7 @@ when it claims, and the queue's own rows are what is moved here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -153,7 +154,8 @@ def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str =
 
 def _start_anew(webhook_id: int, drain_to: int | None) -> None:
     """Whatever the receiver did before is forgotten."""
-    anew = {"failures": 0, "failing_since": None, "closed_until": None, "drain_to": drain_to}
+    counts = {"failures": 0, "ended": 0, "failing_since": None}
+    anew: dict[str, Any] = {**counts, "closed_until": None, "drain_to": drain_to, "probe_at": None}
     Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
 
 

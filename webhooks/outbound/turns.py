@@ -30,6 +30,8 @@ class Turn:
     fine: bool
     # How much may leave is decided by its Health row: a rate, a drain, or a probe.
     limited: bool = False
+    # Its receiver is asked whether it is back, by one delivery.
+    closed: bool = False
     # It is enabled no more: what is claimed for it is set aside.
     stopped: bool = False
 
@@ -46,14 +48,15 @@ def look() -> list[Turn]:
         ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
             SELECT webhook.id AS webhook_id, lanes.lane, health.failures = 0 AND health.closed_until IS NULL AS fine,
                 webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
-                AS limited, {_STOPPED} AS stopped, ({first_due("webhook.id", "lanes.lane")}) AS due_at
+                AS limited, health.closed_until IS NOT NULL AS closed, {_STOPPED} AS stopped,
+                ({first_due("webhook.id", "lanes.lane")}) AS due_at
             FROM busy
             JOIN {Webhook._meta.db_table} webhook ON webhook.id = busy.webhook_id
             LEFT JOIN {Health._meta.db_table} health ON health.webhook_id = webhook.id
             CROSS JOIN lanes
             WHERE health.closed_until IS NULL OR health.closed_until <= {sql.now()} OR {_STOPPED}
         )
-        SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, stopped
+        SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, closed, stopped
         FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
         """
     )
@@ -64,9 +67,10 @@ def look() -> list[Turn]:
             float(waited),
             fine=bool(fine),
             limited=bool(limited) and not stopped,
+            closed=bool(closed) and not stopped,
             stopped=bool(stopped),
         )
-        for webhook_id, lane, waited, fine, limited, stopped in found
+        for webhook_id, lane, waited, fine, limited, closed, stopped in found
     ]
 
 

@@ -1,6 +1,7 @@
 """When a receiver has said, or shown, that it wants nothing more."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from webhooks.wire.exchange import Failure, Response
 
@@ -12,10 +13,14 @@ SLOW_DOWN = frozenset({429, 502, 504})
 
 @dataclass(frozen=True, slots=True)
 class PausePolicy:
-    """A webhook is paused when all its tries have failed for so many seconds, and at least so many of them."""
+    """A webhook is paused when nothing has succeeded for so many seconds, and at least so many have failed in a row."""
 
     seconds: float = 5 * 86_400
     failures: int = 10
+    of: Literal["tries", "deliveries"] = "tries"
+    """What has to fail: single tries, or deliveries that end as Failure."""
+    probe_every: float | None = None
+    """Seconds from one probe of a paused webhook to the next; None: people alone resume it."""
 
 
 def farewell(exchange: Response | Failure) -> str:

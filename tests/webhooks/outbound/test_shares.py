@@ -65,3 +65,10 @@ def test_of_more_webhooks_than_a_claim_holds_the_longest_waiting_come_first():
 def test_what_is_reserved_is_what_is_claimed():
     shares = [Share(1, Lane.LIVE, 10), Share(2, Lane.LIVE, 10), Share(1, Lane.BULK, 10), Share(3, Lane.LIVE, 5)]
     assert clip(shares, {1: 12, 3: 0}) == [Share(1, Lane.LIVE, 10), Share(2, Lane.LIVE, 10), Share(1, Lane.BULK, 2)]
+
+
+def test_a_closed_webhook_asks_by_what_has_been_tried_before():
+    closed = [Turn(1, int(lane), 0.0, fine=False, limited=True, closed=True) for lane in Lane]
+    assert share_out([*closed, turn(2)], lambda turn: 1, 10) == [Share(2, Lane.LIVE, 1), Share(1, Lane.RETRY, 1)]
+    # While nothing of it is due, by what comes first.
+    assert share_out(closed[:1], lambda turn: 1, 10) == [Share(1, Lane.LIVE, 1)]

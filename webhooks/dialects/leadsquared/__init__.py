@@ -229,7 +229,7 @@ DIALECT = Dialect(
     sign=sign,
     verify=standard_proof,
     judge=judge,
-    pause=PausePolicy(seconds=3600.0, failures=10),  # LS-A26
+    pause=PausePolicy(seconds=3600.0, failures=10, of="deliveries", probe_every=600.0),  # LS-A26
     retry=RetryPolicy(waits=(60.0, 300.0)),  # LS-A1, LS-A27
     deadline=15.0,  # LS-A27
     new_secret=new_secret,
