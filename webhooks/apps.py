@@ -11,7 +11,7 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import lapp, receivers, roles
-        from webhooks.outbound import alarms, gather, notify, replay, switch
+        from webhooks.outbound import alarms, gather, notify, probe, replay, switch
 
         receivers.connect()
         lapp.discover()
@@ -24,5 +24,8 @@ class WebhooksConfig(AppConfig):
             run="webhooks.outbound.gather.gather",
             waiting="webhooks.outbound.gather.waiting",
             by_the_second=True,
+        )
+        jobs.declare(
+            probe.JOB, run="webhooks.outbound.probe.ask", waiting="webhooks.outbound.probe.due", by_the_second=True
         )
         post_migrate.connect(roles.grant_all, sender=self)

@@ -123,9 +123,21 @@ def _rate(webhook: Webhook) -> float:
 
 def _paused(webhook: Webhook, standing: figures.Standing) -> Condition:
     by = PAUSED_BY_POLICY if webhook.state_reason else PAUSED_BY_STAFF
-    advice = "Resume it when the receiver is ready." if webhook.state_reason else ""
-    rest = _sentences(webhook.state_reason, held(standing), advice)
+    rest = _sentences(webhook.state_reason, held(standing), _ahead(webhook, standing))
     return Condition("held", format_html("{} {}.", by, ago(webhook.state_since)), rest, Status.HELD)
+
+
+def _ahead(webhook: Webhook, standing: figures.Standing) -> SafeString | str:
+    """How a webhook that leadcrm has paused comes to be resumed."""
+    if not webhook.state_reason:
+        return ""
+    health = standing.health
+    if health is None or health.probe_at is None:
+        return "Resume it when the receiver is ready."
+    if not standing.held:
+        return "The next delivery is tried, and when that succeeds the webhook resumes by itself."
+    when = ago(health.probe_at) if health.probe_at > timezone.now() else "now"
+    return format_html("The oldest one is tried {}; when that succeeds, the webhook resumes by itself.", when)
 
 
 def _failing(webhook: Webhook, health: Health) -> Condition:

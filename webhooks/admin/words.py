@@ -242,11 +242,17 @@ def tried(attempts: list[Attempt]) -> list[Try]:
             attempt,
             len(attempts) - index,
             _tone(attempt),
-            f"{attempt.number}. {outcome(attempt)}" if attempt.number else outcome(attempt),
+            f"{attempt.number}. {outcome(attempt)}" if attempt.number else _uncounted(attempt),
             duration(attempt.duration_ms) if attempt.duration_ms is not None else "",
         )
         for index, attempt in enumerate(attempts)
     ]
+
+
+def _uncounted(attempt: Attempt) -> str:
+    """A try that used up none; one that came to an end asked for a paused webhook whether its receiver is back."""
+    asked = attempt.outcome in (Outcome.ANSWERED, Outcome.FAILED)
+    return f"Probe: {outcome(attempt)}" if asked else outcome(attempt)
 
 
 def outcome(attempt: Attempt) -> str:

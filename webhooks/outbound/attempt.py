@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from webhooks import sql
@@ -32,20 +32,20 @@ _COLUMNS = (
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
-def store(results: Sequence[Result]) -> None:
-    """One row for each try, whether or not its claim still holds."""
-    sql.append(Attempt, _COLUMNS, map(_row, results))
+def store(results: Sequence[Result], free: Collection[int] = ()) -> None:
+    """One row for each try, whether or not its claim still holds. free: deliveries of which it used up none."""
+    sql.append(Attempt, _COLUMNS, (_row(result, result.parcel.claimed.id in free) for result in results))
 
 
-def _row(result: Result) -> tuple[Any, ...]:
+def _row(result: Result, free: bool) -> tuple[Any, ...]:
     claimed, request, exchange = result.parcel.claimed, result.parcel.request, result.exchange
-    number, outcome, answer, why = claimed.tries + 1, Outcome.FAILED, _NO_ANSWER, ("", "")
+    number, outcome, answer, why = 0 if free else claimed.tries + 1, Outcome.FAILED, _NO_ANSWER, ("", "")
     if isinstance(exchange, Response):
         outcome, answer = Outcome.ANSWERED, _answer(exchange)
     else:
         why = exchange.kind.value, exchange.message[:255]
         if exchange.kind is FailureKind.INTERRUPTED:
-            number, outcome = 0, Outcome.INTERRUPTED
+            outcome = Outcome.INTERRUPTED
     return (
         claimed.id,
         number,

@@ -34,11 +34,11 @@ SLICE = 32
 logger = logging.getLogger(__name__)
 
 
-def compose(claims: Sequence[Claimed], room: int = ROOM) -> tuple[list[Parcel], list[Refused]]:
+def compose(claims: Sequence[Claimed], room: int = ROOM, probing: bool = False) -> tuple[list[Parcel], list[Refused]]:
     """Requests for what can be sent, and the reason for what cannot; one delivery's fault stays its own.
 
     Once their bodies fill the room (bytes), what is left is refused as queued: it goes back and uses no try. The first
-    one always fits.
+    one always fits. probing: what a paused webhook holds is sent as well, to ask for it.
     """
     webhooks = sql.load(Webhook, {claimed.webhook_id for claimed in claims if claimed.webhook_id})
     now = timezone.now()
@@ -50,7 +50,7 @@ def compose(claims: Sequence[Claimed], room: int = ROOM) -> tuple[list[Parcel], 
         sources = _Sources(() if parcels and room <= 0 else some)
         for claimed in some:
             webhook = webhooks.get(claimed.webhook_id) if claimed.webhook_id else None
-            status = _status(webhook, full=bool(parcels) and room <= 0)
+            status = _status(webhook, full=bool(parcels) and room <= 0, probing=probing)
             if webhook is None or status is not None:
                 refused.append(Refused(claimed, status or Status.CANCELLED, ""))
                 continue
@@ -72,11 +72,11 @@ def _too_large(body: bytes) -> ValueError:
     return ValueError(f"the body has {len(body)} bytes, at most {LARGEST_BODY} are sent")
 
 
-def _status(webhook: Webhook | None, full: bool) -> Status | None:
+def _status(webhook: Webhook | None, full: bool, probing: bool) -> Status | None:
     """What becomes of a delivery that is not sent now; None for one that is. full: there is no room left."""
     if webhook is None or webhook.state == State.DISABLED:
         return Status.CANCELLED
-    if webhook.state == State.PAUSED:
+    if webhook.state == State.PAUSED and not probing:
         return Status.HELD
     return Status.QUEUED if full else None
 

@@ -140,7 +140,7 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
         alarms.record(health.webhook, found)
         last = next((lesson for lesson in found if lesson.farewell), found[-1])
         if reason := last.farewell or _given_up(health, now):
-            switch.pause_by_policy(health.pk, reason, last.delivery_id)
+            switch.pause_by_policy(health.pk, reason, last.delivery_id, probe=not last.farewell)
         if reason or pause:
             stopped.add(health.pk)
         elif not health.failures and health.closed_until is None:

@@ -49,6 +49,8 @@ class Parcel:
     fresh: bool
     # No try follows this one, however it ends.
     final: bool = False
+    # It asks for a paused webhook: a failure uses up no try.
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

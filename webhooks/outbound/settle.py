@@ -43,7 +43,7 @@ def settle(results: Sequence[Result], fine: Collection[int] = (), probes: Collec
     ended = {move["id"] for move in moves if move["status"] == Status.FAILURE}
     # First, as people's switches lock a webhook before its deliveries as well.
     learned = health.learn(_lessons(judged, fine, probes, ended))
-    attempt.store(results)
+    attempt.store(results, {one.result.parcel.claimed.id for one in judged if not one.counts})
     sql.prepared(
         f"""
         UPDATE {_TABLE} AS delivery SET
@@ -114,6 +114,12 @@ class _Judged:
         return self.verdict is not None and not parcel.final and parcel.claimed.webhook_id is not None
 
     @property
+    def counts(self) -> bool:
+        """Does it use up a try? What was interrupted does not, nor what asked for a paused webhook in vain."""
+        in_vain = self.result.parcel.probe and not self.success and not self.farewell
+        return self.verdict is not None and not in_vain
+
+    @property
     def reason(self) -> str:
         exchange = self.result.exchange
         return exchange.message if isinstance(exchange, Failure) else self.verdict.reason if self.verdict else ""
@@ -130,8 +136,8 @@ def _next(judged: _Judged) -> dict[str, Any]:
     result, verdict = judged.result, judged.verdict
     claimed, exchange = result.parcel.claimed, result.exchange
     status, wait = Status.QUEUED, 0.0
-    tries = claimed.tries + (verdict is not None)
-    if verdict is not None:
+    tries = claimed.tries + judged.counts
+    if verdict is not None and judged.counts:
         if judged.success:
             status = Status.SUCCESS
         else:

@@ -8,14 +8,15 @@ when it claims, and the queue's own rows are what is moved here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from webhooks import queue, sql
-from webhooks.models import UNSENT, Delivery, Health, State, Status, Webhook
+from webhooks import conf, queue, sql
+from webhooks.models import UNSENT, Delivery, Health, State, Status, Told, Webhook
 from webhooks.outbound import notify, together
 
 # Of leads.jobs: asked for by the sweep.
@@ -37,8 +38,11 @@ def pause(webhook_id: int) -> int:
         return _hold(webhook_id)
 
 
-def pause_by_policy(webhook_id: int, reason: str, delivery_id: int) -> None:
-    """The same, by the engine itself, which says why and tells people; nothing where the webhook is stopped already."""
+def pause_by_policy(webhook_id: int, reason: str, delivery_id: int, probe: bool = False) -> None:
+    """The same, by the engine itself, which says why and tells people; nothing where the webhook is stopped already.
+
+    probe: where its system wants that, it is asked from time to time whether its receiver is back.
+    """
     with transaction.atomic():
         try:
             # What a save that is open meanwhile still queues is held when it is claimed: nobody has to wait for it.
@@ -46,6 +50,10 @@ def pause_by_policy(webhook_id: int, reason: str, delivery_id: int) -> None:
         except (WrongState, Webhook.DoesNotExist):
             return
         _hold(webhook_id)
+        every = webhook.wire.pause.probe_every
+        if probe and every is not None:
+            probe_at = timezone.now() + timedelta(seconds=every * conf.retry_scale())
+            Health.objects.filter(pk=webhook_id).update(probe_at=probe_at)
         notify.tell(webhook, reason, delivery_id)
 
 
@@ -56,6 +64,30 @@ def resume(webhook_id: int) -> int:
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         _start_anew(webhook_id, drain_to=newest)
         return _release(webhook_id)
+
+
+def resume_by_policy(webhook_id: int, delivery_id: int) -> None:
+    """The same, by the engine itself, which tells people. Nothing where somebody has turned the switch meanwhile."""
+    with transaction.atomic():
+        try:
+            count = resume(webhook_id)
+        except (WrongState, Webhook.DoesNotExist):
+            return
+        left = "1 held delivery leaves" if count == 1 else f"{count:,} held deliveries leave in order"
+        text = "Its receiver answers again: a held delivery succeeded." + (f" {left}." if count else "")
+        notify.tell(Webhook.objects.get(pk=webhook_id), text, delivery_id, Told.RESUMED)
+
+
+def ask_no_more(webhook_id: int, reason: str, delivery_id: int) -> None:
+    """A paused webhook whose receiver has said, when it was asked, that it wants nothing more: people resume it."""
+    with transaction.atomic():
+        webhook = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id, state=State.PAUSED).first()
+        if webhook is None:
+            return
+        webhook.state_reason = reason
+        webhook.save(update_fields=["state_reason"])
+        Health.objects.filter(pk=webhook_id).update(probe_at=None)
+        notify.tell(webhook, reason, delivery_id)
 
 
 def disable(webhook_id: int) -> int:
