@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.contrib.auth.models import Group
+from django.core import mail
+from django.core.mail import EmailMessage
 from django.urls import reverse
 
 from leads.models import CustomField, Lead, Membership, Pipeline, Stage, User
@@ -26,6 +28,7 @@ from tests.conformance.world import VENDOR, World
 from tests.program import free_port
 from tests.receiver import Answer, Received
 from webhooks.models import Delivery, Webhook
+from webhooks.outbound import notify
 
 Row = Callable[[World], None]
 ROWS: dict[str, Row] = {}
@@ -338,6 +341,45 @@ def the_event_triggers(world: World) -> None:
     for code, requests in heard.items():
         for request in requests:
             assert dict(parameters(request))["eventType"] == code
+
+
+@row(17, 18)
+def notifies_on_failure(world: World) -> None:
+    """Off until somebody chooses it; then all administrators of the account get a mail of a delivery that failed for
+    good: one an hour at most, and one when it is over (LS-A9, LS-A10)."""
+    assert "notify_on_failure" in Page(world.admin("webhooks_webhook_add")).names
+    assert not world.webhook.notify_on_failure
+    for name, group in (("dana", "Manager"), ("sam", "Staff"), ("alex", "Auditor")):
+        user = User.objects.create_user(name, f"{name}@example.com", is_staff=True)
+        user.groups.add(Group.objects.get(name=group))
+        Membership.objects.create(user=user, account=world.account)
+
+    def mails(status: int) -> list[EmailMessage]:
+        """Those that come of one delivery which ends so."""
+        mail.outbox.clear()
+        world.rested()
+        world.receiver.always(Answer(status))
+        world.created(VENDOR)
+        world.tried_out(0.001)
+        for ids in notify.owed():
+            notify.mail(*ids)
+        return mail.outbox
+
+    assert mails(500) == []
+    assert world.change_errors(notify_on_failure="on") == {}
+    (failed,) = mails(500)
+    assert sorted(failed.to) == ["dana@example.com", "manager@example.com"]
+    delivery = Delivery.objects.latest("pk")
+    address = reverse("admin:webhooks_delivery_change", args=[delivery.pk])
+    for words in ("Webhook: LeadSquared", "Event: Lead_Post_Create", "Answer: 500", f"{address}\n"):
+        assert words in failed.body
+    for _ in range(2):
+        assert mails(500) == []
+    (recovered,) = mails(200)
+    assert recovered.subject.startswith("LeadSquared works again: ")
+    assert mails(200) == []
+    made = by_api(world, notify_on_failure=True)
+    assert (made.status_code, made.data["notify_on_failure"]) == (201, True)
 
 
 @row(19)

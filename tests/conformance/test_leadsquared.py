@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,17 +14,18 @@ from tests.conformance import examples
 from tests.conformance.leadsquared_rows import EVENTS, KEYS, ROWS
 from tests.conformance.world import World
 from webhooks import rules
+from webhooks.api.leadsquared import words as leadsquared_words
 from webhooks.dialects import DIALECTS, leadhub, leadsquared
 from webhooks.dialects.leadsquared import bodies
-from webhooks.outbound import deliver
+from webhooks.outbound import alarms, deliver
 from webhooks.wire import document, verdict
 from webhooks.wire import filter as contents
 
 pytestmark = pytest.mark.django_db
 
-# The best practices that the page points at; notices of failures; delays; the events of records that are not
-# there yet; grouped activities; rules, automations and sales activities.
-TO_COME = {4, 17, 18, 24, *range(41, 46), 47, 48, 52, *range(57, 80), 83, 84, *range(87, 90), 92, 93}
+# The best practices that the page points at; delays; the events of records that are not there yet; grouped activities;
+# rules, automations and sales activities.
+TO_COME = {4, 24, *range(41, 46), 47, 48, 52, *range(57, 80), 83, 84, *range(87, 90), 92, 93}
 
 
 @pytest.fixture
@@ -228,3 +230,18 @@ ROW_OF_FILTER = {"changed": "LS-51", "changed_from_to": "LS-55"}
 def test_a_filter_that_lets_everything_through_is_noticed(operator, world, monkeypatch):
     monkeypatch.setitem(contents._CHECKS, operator, lambda condition, value, event: True)
     fails(ROW_OF_FILTER[operator], world)
+
+
+def test_failures_that_nobody_is_told_of_are_noticed(world, monkeypatch):
+    monkeypatch.setattr(alarms, "record", lambda webhook, tries: None)
+    fails("LS-17", world)
+
+
+def test_a_mail_for_each_failure_is_noticed(world, monkeypatch):
+    monkeypatch.setattr(alarms, "APART", timedelta(0))
+    fails("LS-18", world)
+
+
+def test_an_api_of_theirs_that_is_not_there_is_noticed(world, monkeypatch):
+    monkeypatch.setitem(leadsquared_words._EVENTS, "3", "Lead_Delete")
+    fails("LS-40", world)

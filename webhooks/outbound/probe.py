@@ -72,8 +72,10 @@ def _claim(webhook_id: int) -> Claimed | None:
         found = sql.run(
             f"""
             UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
-            WHERE id = (SELECT min(id) FROM {_TABLE} WHERE webhook_id = %s AND status = '{Status.HELD}')
-            AND status = '{Status.HELD}'
+            WHERE status = '{Status.HELD}' AND id = (
+                SELECT min(id) FROM {_TABLE} WHERE webhook_id = %s AND status = '{Status.HELD}'
+                AND (sent_with_id IS NULL OR sent_with_id = id)
+            )
             RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
                 tries
             """,
