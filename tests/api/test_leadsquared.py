@@ -15,7 +15,7 @@ from tests import factories
 from tests.api.conftest import ALL_SCOPES, KeyClient, World, key_of, member
 from webhooks.api.leadsquared import keys
 from webhooks.dialects import leadsquared
-from webhooks.dialects.leadsquared_numbers import NUMBERS
+from webhooks.dialects.leadsquared.codes import NUMBERS
 from webhooks.models import Calls, Delivery, State, Webhook
 from webhooks.outbound import switch
 
