@@ -26,7 +26,7 @@ def malformed(message: str, *faults: Fault) -> Problem:
     return Problem(400, message, code="malformed", faults=faults)
 
 
-def check_head(request: HttpRequest) -> None:
+def check_head(request: HttpRequest, may_be_empty: bool = False) -> None:
     """Refuse by its header fields, before any byte of it is read, a body that would not be taken."""
     if request.META.get("HTTP_CONTENT_ENCODING"):
         raise Problem(415, "Send the body as it is, without a Content-Encoding.")
@@ -38,6 +38,8 @@ def check_head(request: HttpRequest) -> None:
     # Long numbers are not turned into an int before they are known to be short.
     if len(length.lstrip("0")) > 12 or int(length) > LARGEST_BODY:
         raise Problem(413, f"The body is too large: at most {LARGEST_BODY:,} bytes are taken.")
+    if may_be_empty and int(length) == 0:
+        return
     if request.method in ("POST", "PATCH"):
         charset = (request.content_params or {}).get("charset", "utf-8").lower()
         if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):

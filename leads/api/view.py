@@ -23,6 +23,8 @@ class View(APIView):
 
     needs: ClassVar[Mapping[str, Need]] = {}
     parameters: ClassVar[Collection[str]] = ()
+    # A POST without a body is one with an empty object.
+    empty_body: ClassVar[bool] = False
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +32,7 @@ class View(APIView):
         super().initial(request, *args, **kwargs)
         if request.method in self.allowed_methods:
             self._check_parameters(request)
-            check_head(request._request)
+            check_head(request._request, may_be_empty=self.empty_body)
 
     @property
     def key(self) -> ApiKey:

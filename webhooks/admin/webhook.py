@@ -46,7 +46,6 @@ from webhooks.admin.webhook_form import (
     events_field,
     fields_of,
     in_effect,
-    in_words,
     one_endpoint,
     webhook_form,
 )
@@ -242,7 +241,7 @@ class WebhookAdmin(Admin):
 
     @display(description="Events")
     def shown_events(self, webhook: Webhook) -> str:
-        return ", ".join(in_words(webhook.wire, event) for event in webhook.events)
+        return ", ".join(webhook.wire.in_words(event) for event in webhook.events)
 
     @display(description="Offices")
     def shown_offices(self, webhook: Webhook) -> str:

@@ -92,11 +92,6 @@ def _chosen(systems: Iterable[Dialect]) -> str:
     return f"dialect == '{names[0]}'" if len(names) == 1 else f"{names}.includes(dialect)"
 
 
-def in_words(dialect: Dialect, event: str) -> str:
-    """ "lead.created" as "Lead created", or as the system itself says it."""
-    return dialect.event_labels.get(event) or capfirst(event.replace(".", " ").replace("_", " "))
-
-
 def in_effect(webhook: Webhook, setting: Setting) -> str:
     """The value of a setting as staff read it."""
     value = webhook.setting(setting.name)
@@ -569,7 +564,7 @@ def webhook_form(scope: Scope, source: Webhook | None = None) -> type[forms.Mode
 
 
 def _events(dialect: Dialect) -> forms.Field:
-    choices = [(event, in_words(dialect, event)) for event in dialect.events]
+    choices = [(event, dialect.in_words(event)) for event in dialect.events]
     if dialect.one_event:
         return forms.ChoiceField(
             label="Event",

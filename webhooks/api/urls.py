@@ -5,10 +5,19 @@ from __future__ import annotations
 from django.urls import re_path
 
 from webhooks.api.sending_addresses import SendingAddresses
+from webhooks.api.webhook_actions import Disable, Enable, Pause, RotateSecret, SendTest, SwitchSecret
+from webhooks.api.webhook_events import WebhookEvents
 from webhooks.api.webhooks import OneWebhook, Webhooks
 
 urlpatterns = [
     re_path(r"^sending-addresses/?$", SendingAddresses.as_view(), name="sending_addresses"),
     re_path(r"^webhooks/?$", Webhooks.as_view(), name="webhooks"),
     re_path(r"^webhooks/(?P<pk>[^/]+)/?$", OneWebhook.as_view(), name="webhook"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/enable/?$", Enable.as_view(), name="webhook_enable"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/pause/?$", Pause.as_view(), name="webhook_pause"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/disable/?$", Disable.as_view(), name="webhook_disable"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/test/?$", SendTest.as_view(), name="webhook_test"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/rotate-secret/?$", RotateSecret.as_view(), name="webhook_rotate_secret"),
+    re_path(r"^webhooks/(?P<pk>[^/]+)/switch-secret/?$", SwitchSecret.as_view(), name="webhook_switch_secret"),
+    re_path(r"^webhook-events/?$", WebhookEvents.as_view(), name="webhook_events"),
 ]

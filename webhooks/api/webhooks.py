@@ -1,5 +1,5 @@
 """Webhooks: /api/v1/webhooks and .../{id}. The rules are the form's, webhooks/rules.py; state and secret are turned
-elsewhere. A secret is told once, in the answer that makes it, and values of custom headers never."""
+in webhook_actions.py. A secret is told once, in the answer that makes it, and values of custom headers never."""
 
 from __future__ import annotations
 

@@ -111,3 +111,8 @@ class Dialect:
     """Whether a webhook of this system shares its name with no other one of its account (trimmed, in any case)."""
     one_endpoint: bool = False
     """Whether the system itself knows one endpoint per account, so that a second webhook deserves a word of warning."""
+
+    def in_words(self, event: str) -> str:
+        """ "lead.created" as "Lead created", or as the system itself says it."""
+        words = event.replace(".", " ").replace("_", " ")
+        return self.event_labels.get(event) or words[:1].upper() + words[1:]
