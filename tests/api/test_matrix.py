@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.utils import timezone
@@ -35,6 +35,7 @@ from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
 from webhooks.api.urls import urlpatterns as webhooks_urls
+from webhooks.models import Webhook
 
 OK, CREATED, GONE, UNKNOWN, FORBIDDEN, MISSING = 200, 201, 204, 401, 403, 404
 
@@ -55,6 +56,11 @@ OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 OF_ACCOUNT = {"users": "user", "leaves": "leave", "tasks": "task"}
 CRM = {"companies": "company", "company_activities": "company_activity", "products": "product"}
 
+# What is done with a webhook, by the end of its address.
+WEBHOOK_ACTIONS = {
+    f"webhook_{action.replace('-', '_')}": action
+    for action in ("enable", "pause", "disable", "test", "rotate-secret", "switch-secret")
+}
 # Address, method -> the scope that it takes.
 ENDPOINTS = {
     ("leads", "GET"): Scope.LEADS_READ,
@@ -128,6 +134,8 @@ ENDPOINTS = {
         (("webhooks", "GET"), ("webhooks", "POST"), ("webhook", "GET"), ("webhook", "PATCH"), ("webhook", "DELETE")),
         Scope.WEBHOOKS_ADMIN,
     ),
+    **{(name, "POST"): Scope.WEBHOOKS_ADMIN for name in WEBHOOK_ACTIONS},
+    ("webhook_events", "GET"): Scope.WEBHOOKS_ADMIN,
 }
 # Any key may ask: tests of its own.
 OPEN_TO_ALL = {"sending_addresses"}
@@ -139,6 +147,9 @@ _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
     (name, "POST"): OK
     for name in ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen")
+_ACTIONS = ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen")
+MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
+    (name, "POST"): OK for name in (*_ACTIONS, *WEBHOOK_ACTIONS)
 }
 STAFF = MAY_ALL | dict.fromkeys(
     [
@@ -190,6 +201,15 @@ PATHS = {
     **{
         name: path
         for many, one in {"offices": "office", **CRM, **SET_UP, **OF_ACCOUNT, "webhooks": "webhook"}.items()
+        for many, one in {
+            "offices": "office",
+            **SET_UP,
+            "users": "user",
+            "leaves": "leave",
+            "tasks": "task",
+            **CRM,
+            "webhooks": "webhook",
+        }.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "company_activities": "companies/{company}/activities",
@@ -206,6 +226,8 @@ PATHS = {
         for name, path in {f"lead_{many}": f"leads/{{lead}}/{many}", many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "activity_cancel": "activities/{activity}/cancel",
+    **{name: f"webhooks/{{webhook}}/{action}" for name, action in WEBHOOK_ACTIONS.items()},
+    "webhook_events": "webhook-events",
 }
 NAMED = {"name": "Whitby"}
 TASK = {"name": "Call back", "due_at": "2026-12-01T09:00:00Z"}
@@ -298,6 +320,10 @@ def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
     }
     for many in OF_LEAD:
         bodies[many] = bodies[f"lead_{many}"] | {"lead_id": world.lead_a.pk}
+    bodies |= {key: {} for key in WEBHOOK_ACTIONS}
+    if name == "webhook_switch_secret":
+        later = timezone.now() + timedelta(days=1)
+        Webhook.objects.filter(pk=at["webhook"]).update(next_secret="n" * 43, next_secret_at=later)
     if name == "merge_leads":
         bodies |= {name: {"children": [factories.lead(office=world.a).pk]}}
     body = bodies.get(name, NAMED) if method in ("POST", "PATCH") else None
