@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("leads", "0006_kinds_of_accounts"),
-        ("webhooks", "0006_fewer_indexes"),
+        ("webhooks", "0008_lapps"),
     ]
 
     operations = [
