@@ -119,15 +119,19 @@ def moved(values: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[s
 
 
 def of(account_id: int, using: str = DEFAULT_DB_ALIAS, token: str | None = None) -> Setup:
-    """The setup of an account; token where it was read already, else it costs one query for each unit of work."""
-    if token is None:
-        work = open_unit(using)
-        token = work.remembered("setup", account_id) if work else None
+    """The setup of an account; token where it was read already, see token_of()."""
+    return _read(using, account_id, token or token_of(account_id, using))
+
+
+def token_of(account_id: int, using: str = DEFAULT_DB_ALIAS) -> str:
+    """Under which what an account has set up may be kept in memory; at most one query for each unit of work."""
+    work = open_unit(using)
+    token: str | None = work.remembered("setup", account_id) if work else None
     if token is None:
         token = Account.objects.using(using).values_list("setup_token", flat=True).get(pk=account_id)
         if work:
             work.remember("setup", account_id, value=token)
-    return _read(using, account_id, token)
+    return token
 
 
 # What is read may be newer than the token, if somebody commits in between: then nobody asks for this token any more.

@@ -11,6 +11,7 @@ class WebhooksConfig(AppConfig):
 
         from leads import jobs
         from webhooks import lapp, receivers, roles
+        from webhooks.automation import mail, start
         from webhooks.outbound import alarms, gather, notify, probe, replay, switch
 
         receivers.connect()
@@ -28,4 +29,11 @@ class WebhooksConfig(AppConfig):
         jobs.declare(
             probe.JOB, run="webhooks.outbound.probe.ask", waiting="webhooks.outbound.probe.due", by_the_second=True
         )
+        jobs.declare(
+            start.JOB,
+            run="webhooks.automation.running.run",
+            waiting="webhooks.automation.running.due",
+            by_the_second=True,
+        )
+        jobs.declare(mail.JOB, run="webhooks.automation.mail.send", waiting="webhooks.automation.mail.owed")
         post_migrate.connect(roles.grant_all, sender=self)

@@ -85,26 +85,48 @@ def nudge(using: str = DEFAULT_DB_ALIAS) -> None:
     outlive a rollback. An entry can only vanish from the list by the rollback of a savepoint that is still open, and
     that takes the rows of every later caller with it: so one entry is enough, whichever savepoint it was made in.
     """
+    _after_commit(_nudge, using)
+
+
+def nudge_job(name: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """The same for a job that takes no ids and is due by the second: it finds by itself what there is to do.
+
+    Raises jobs.UnknownJob. To miss nothing, the job looks for more for as long as nudges are dropped, NUDGE_EVERY.
+    """
+    jobs.named(name)
+    _after_commit(_nudge_of(name), using)
+
+
+def _after_commit(send: Callable[[], None], using: str) -> None:
     connection = connections[using]
-    if any(entry[1] is _nudge for entry in connection.run_on_commit):
+    if any(entry[1] is send for entry in connection.run_on_commit):
         return
     try:
-        connection.on_commit(_nudge, robust=True)
+        connection.on_commit(send, robust=True)
     except transaction.TransactionManagementError:
         # Autocommit was switched off by hand: there is no commit to wait for that Django would tell of.
-        log.warning("no nudge without autocommit or atomic(): the clock will find the deliveries")
+        log.warning("no nudge without autocommit or atomic(): the clock will find what is due")
 
 
 def _nudge() -> None:
-    if not _pace.take():
+    _send_paced(_pace, DELIVER)
+
+
+@functools.cache
+def _nudge_of(name: str) -> Callable[[], None]:
+    return functools.partial(_send_paced, _Pace(), RUN_JOB, name)
+
+
+def _send_paced(pace: _Pace, path: str, *args: str) -> None:
+    if not pace.take():
         return
     try:
-        _send(DELIVER)
+        _send(path, *args)
     except Exception:
-        _pace.failed()
-        log.exception("the queue took no nudge: the clock will find the deliveries")
+        pace.failed()
+        log.exception("the queue took no nudge: the clock will find what is due")
     else:
-        _pace.succeeded()
+        pace.succeeded()
 
 
 def enqueue(name: str, *ids: int | str) -> None:

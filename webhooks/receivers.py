@@ -23,6 +23,7 @@ from leads.models import (
 )
 from leads.signals import Fact, happened
 from webhooks import queue
+from webhooks.automation.start import start
 from webhooks.models import Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.capture import capture
@@ -54,9 +55,12 @@ def connect() -> None:
 
 
 def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
-    """Store the facts as events with their deliveries, in the transaction of the change, and nudge the queue."""
-    if fan_out(capture(facts)):
+    """Store the facts as events with their deliveries and runs of rules, in the transaction of the change, and nudge
+    the queue."""
+    events = capture(facts)
+    if fan_out(events):
         queue.nudge()
+    start(events)
 
 
 def keep_last_office(sender: Any, instance: Office, using: str, **kwargs: Any) -> None:

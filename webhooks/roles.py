@@ -11,13 +11,14 @@ WEBHOOKS: Mapping[str, Mapping[str, Sequence[str]]] = {
     STAFF: {"delivery": ("view",)},
     MANAGER: {
         "webhook": ("view", "add", "change", "delete"),
+        "automation": ("view", "add", "change", "delete"),
         "delivery": ("view", "replay", "cancel"),
         "event": ("view",),
         "body": ("view",),
         "inboxrequest": ("view", "delete"),
         "inboxmode": ("change",),
     },
-    AUDITOR: {"webhook": ("view",), "delivery": ("view",), "event": ("view",)},
+    AUDITOR: {"webhook": ("view",), "automation": ("view",), "delivery": ("view",), "event": ("view",)},
 }
 
 

@@ -74,8 +74,8 @@ def url_fault(dialect: Dialect, url: str) -> str | None:
     """Some systems call the URL with something behind it, for which there has to be room."""
     if dialect.address is None:
         return None
-    # A webhook's id has 19 digits at most.
-    needed = max(len(dialect.address(url, "9" * 19, event)) for event in dialect.events) - len(url)
+    # An id has 19 digits at most, and no other poster has a longer name.
+    needed = max(len(dialect.address(url, "automation", "9" * 19, event)) for event in dialect.events) - len(url)
     if len(url) + needed <= LONGEST_URL:
         return None
     return f"{dialect.label} adds to it who posts and why: it may have at most {LONGEST_URL - needed} characters."

@@ -23,8 +23,8 @@ from unfold.views import ChangeList
 from leads.admin.deletion import Deletion
 from leads.admin.paging import QuietChangeList
 from leads.changes import unit
-from leads.fields import BY_KEY
 from leads.scope import Scope
+from leads.sentences import sentences
 
 
 def scope_of(request: HttpRequest) -> Scope:
@@ -33,24 +33,6 @@ def scope_of(request: HttpRequest) -> Scope:
     if scope is None:
         scope = request._scope = Scope.of(request.user)  # type: ignore[attr-defined]
     return scope
-
-
-def sentence(key: str, message: str) -> str:
-    """What a broken rule says to people: "Postcode is required when type is vendor."."""
-    field = BY_KEY.get(key)
-    return f"{field.label if field else capfirst(key.replace('_', ' '))} {message}."
-
-
-def sentences(error: ValidationError) -> list[str]:
-    """The errors of a rule of ours, which come by field and without the field's name, or of anything else."""
-    if not hasattr(error, "error_dict"):
-        return list(error.messages)
-    return [
-        message if message[:1].isupper() else sentence(key, message)
-        for key, ones in error.error_dict.items()
-        for one in ones
-        for message in one.messages
-    ]
 
 
 def is_key(text: str) -> bool:

@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 from leads import fields
 from leads import setup as setups
 from leads.admin import slots
-from leads.admin.base import go_to, is_key, scope_of, sentences
+from leads.admin.base import go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, dot, person, plural
 from leads.admin.filters import (
@@ -49,6 +49,7 @@ from leads.fields import BY_KEY
 from leads.merge import what_became_of
 from leads.models import Account, Lead
 from leads.refer import refer
+from leads.sentences import sentences
 from leads.validation import read_phone
 
 __all__ = ["LeadAdmin", "register_history", "register_note", "register_panel"]

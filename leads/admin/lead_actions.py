@@ -17,11 +17,12 @@ from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelectWidget
 
 from leads import setup as setups
 from leads.admin import stages
-from leads.admin.base import Admin, scope_of, sentence, sentences
+from leads.admin.base import Admin, scope_of
 from leads.admin.display import plural
 from leads.models import Lead, LeadList, Office, Tag, User
 from leads.models.labels import folded
 from leads.refer import refer
+from leads.sentences import sentence, sentences
 from leads.validation import validate
 
 NOBODY = "none"

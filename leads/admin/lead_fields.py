@@ -14,11 +14,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelect2MultipleWidget, UnfoldAdminTextInputWidget
 
-from leads.admin.base import is_key, sentence
+from leads.admin.base import is_key
 from leads.admin.display import MISSING, at, number
 from leads.admin.rows import read_number, show_number
 from leads.admin.words import label
 from leads.models import Lead
+from leads.sentences import sentence
 
 
 class Text(forms.CharField):

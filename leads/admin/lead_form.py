@@ -22,7 +22,6 @@ from unfold.widgets import (
 from leads import fields, validation
 from leads import setup as setups
 from leads.admin import slots, stages
-from leads.admin.base import sentence
 from leads.admin.lead_fields import (
     AccountOffice,
     AccountOwner,
@@ -47,6 +46,7 @@ from leads.fields import BY_KEY, Field
 from leads.models import Account, Campaign, Company, Lead, LeadList, Office, Tag, User
 from leads.models.lead import judge
 from leads.scope import Scope
+from leads.sentences import sentence
 from leads.setup import PLACE, Setup
 
 # Where a lead comes from that somebody adds by hand.

@@ -1,4 +1,5 @@
 from webhooks.models.alarm import Alarm
+from webhooks.models.automation import RUNNING, Automation, Kind, Run, RunMail, Runner, RunState, Tally
 from webhooks.models.calls import Calls
 from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
 from webhooks.models.event import Event
@@ -15,11 +16,13 @@ from webhooks.models.worker import Heartbeat
 __all__ = [
     "FINISHED",
     "OPEN",
+    "RUNNING",
     "UNSENT",
     "WAITING",
     "Alarm",
     "Answer",
     "Attempt",
+    "Automation",
     "Body",
     "Calls",
     "Cause",
@@ -38,9 +41,14 @@ __all__ = [
     "Outcome",
     "Replay",
     "ReplayItem",
+    "Run",
+    "RunMail",
+    "RunState",
+    "Runner",
     "Signature",
     "State",
     "Status",
+    "Tally",
     "Told",
     "Webhook",
 ]

@@ -68,6 +68,9 @@ class Delivery(models.Model):
     # The first delivery of the same bytes, also when a replay is replayed.
     replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, related_name="replays", null=True, db_index=False)
     test = models.BooleanField(default=False)
+    # Who posts it: "" where the webhook itself heard the event, else a Kind of automation, and its id.
+    posted_by = models.CharField(max_length=10, blank=True, default="", db_default="")
+    posted_by_id = models.BigIntegerField(null=True)
     lane = models.PositiveSmallIntegerField(choices=Lane.choices, default=Lane.LIVE)
     created_at = models.DateTimeField(default=timezone.now)
 

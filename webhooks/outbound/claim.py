@@ -34,13 +34,13 @@ def claim(shares: Sequence[Share]) -> list[Claimed]:
         UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
         WHERE id IN (SELECT id FROM taken)
         RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
-            tries, {sql.as_text("due_at")}
+            tries, posted_by, posted_by_id, {sql.as_text("due_at")}
         """,
         *chain.from_iterable((share.webhook_id, share.lane, share.number) for share in shares),
         conf.lease(),
     )
     # An UPDATE returns its rows in any order.
-    return [Claimed(*row[:-1]) for row in sorted(found, key=lambda row: (row[8], row[10], row[0]))]
+    return [Claimed(*row[:-1]) for row in sorted(found, key=lambda row: (row[8], row[-1], row[0]))]
 
 
 def renew(held: Iterable[Claimed]) -> set[int]:

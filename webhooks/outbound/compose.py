@@ -157,12 +157,13 @@ def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
         content, told = body, sources.records[claimed.event_id]
     hops = max(told[3], sources.hops.get(claimed.body_of, 0))
     record = _about(claimed.dialect, claimed.sent_as, (*told[:3], hops))
-    request, shown = paper.request(content, claimed.sent_as, claimed.message_id, record)
+    posted_by = (claimed.posted_by, str(claimed.posted_by_id)) if claimed.posted_by else None
+    request, shown = paper.request(content, claimed.sent_as, claimed.message_id, record, posted_by)
     return Parcel(claimed, request, shown, paper.deadline, fresh=body is None)
 
 
 def _about(dialect: str, heard_as: str, told: tuple[str, int, int, int]) -> Headers:
-    """Which state of which record a request tells, unless it tells several, and how many webhooks led to it."""
+    """Which state of which record a request tells, unless it tells several, and how many rules or webhooks led to it."""
     record, record_id, version, hops = told
     depth = ("webhook-hops", str(hops))
     if is_grouped(dialect, heard_as):
@@ -284,7 +285,10 @@ class _Letterhead:
             raise ValueError(f"it knows no event {heard_as}")
         return self.dialect.render(event, heard_as, self.settings)
 
-    def request(self, body: bytes, heard_as: str, message_id: str, extra: Headers) -> tuple[Request, Headers]:
+    def request(
+        self, body: bytes, heard_as: str, message_id: str, extra: Headers, posted_by: tuple[str, str] | None = None
+    ) -> tuple[Request, Headers]:
+        """posted_by: (kind, id) of the rule or automation that posts it; None: the webhook itself."""
         if len(body) > LARGEST_BODY:
             raise _too_large(body)
         kind = self.dialect.content_type(body, self.settings)
@@ -300,7 +304,8 @@ class _Letterhead:
         if self._secret_headers:
             shown = [(name, MASK if name.lower() in self._secret_headers else value) for name, value in headers]
         address = self.dialect.address
-        url = address(self.url, self.webhook_id, heard_as) if address else self.url
+        who = posted_by or ("webhook", self.webhook_id)
+        url = address(self.url, *who, heard_as) if address else self.url
         if self.is_lapp:
             # It is called from here: there is nothing to prove, and nobody to tell how to read it.
             whose = (lapp.WEBHOOK, self.webhook_id), (lapp.ACCOUNT, str(self.account_id))

@@ -90,11 +90,13 @@ class FilterField:
     choices: tuple[tuple[str, str], ...] | None = None
     by_id: bool = False
     """The values of choices are ids of the account's records."""
+    told: bool = False
+    """Changes of it are told, where it is no field of a lead."""
 
     @property
     def operators(self) -> tuple[str, ...]:
         extra = ("contains",) if self.kind == "several" and not self.by_id else ()
-        told = self.group == catalogue.CUSTOM or self.key in CHANGING
+        told = self.told or self.group == catalogue.CUSTOM or self.key in CHANGING
         return tuple(op for op in (*_OPERATORS[self.kind], *extra) if told or not op.startswith("changed"))
 
     def operator_words(self, op: str) -> str:

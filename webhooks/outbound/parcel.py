@@ -33,6 +33,9 @@ class Claimed:
     dialect: str
     lane: int
     tries: int
+    # Who posts it where that is not the webhook: "rule" or "automation", and its id.
+    posted_by: str = ""
+    posted_by_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

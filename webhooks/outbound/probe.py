@@ -77,7 +77,7 @@ def _claim(webhook_id: int) -> Claimed | None:
                 AND (sent_with_id IS NULL OR sent_with_id = id)
             )
             RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
-                tries
+                tries, posted_by, posted_by_id
             """,
             conf.lease(),
             webhook_id,

@@ -230,10 +230,10 @@ def _add(roots: Sequence[int], lane: Lane) -> int:
         f"""
         INSERT INTO {_TABLE} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, replay_of_id, test, lane,
-            created_at, status, due_at, fence, tries, lost, error
+            posted_by, posted_by_id, created_at, status, due_at, fence, tries, lost, error
         )
         SELECT root.event_id, root.account_id, webhook.id, webhook.name, root.dialect, root.sent_as, root.message_id,
-            root.id, {sql.boolean(False)}, %s, {sql.now()},
+            root.id, {sql.boolean(False)}, %s, root.posted_by, root.posted_by_id, {sql.now()},
             CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE '{Status.QUEUED}' END, {sql.now()},
             0, 0, 0, ''
         FROM {sql.rows({"root_id": "integer"}, "chosen")}

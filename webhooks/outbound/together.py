@@ -57,8 +57,8 @@ def held_as(delivery: str) -> str:
         f"{delivery}.dialect = '{dialect}' AND {delivery}.sent_as IN ({_quoted(sorted(names))})"
         for dialect, names in _GROUPED.items()
     )
-    # Neither gathered, nor sent again by itself.
-    alone = f"{delivery}.sent_with_id IS NULL AND {delivery}.replay_of_id IS NULL"
+    # Neither gathered, nor sent again by itself, nor posted by a rule.
+    alone = f"{delivery}.sent_with_id IS NULL AND {delivery}.replay_of_id IS NULL AND {delivery}.posted_by = ''"
     return f"""
         CASE WHEN {delivery}.sent_with_id <> {delivery}.id OR ({alone} AND ({grouped or sql.boolean(False)}))
         THEN '{Status.GROUPED}' ELSE '{Status.QUEUED}' END

@@ -75,8 +75,9 @@ class Dialect:
     settings: tuple[Setting, ...] = ()
     content_type: Callable[[bytes, Mapping[str, Any]], str] = in_json
     """(body, the webhook's settings) to its content type. A stored body may be older than the settings."""
-    address: Callable[[str, str, str], str] | None = None
-    """(the webhook's URL, its id, the name an event is heard as) to the URL that is called, where it is another one.
+    address: Callable[[str, str, str, str], str] | None = None
+    """(the webhook's URL, who posts, its id, the name an event is heard as) to the URL that is called, where it is
+    another one. Who posts: "webhook" where the webhook itself heard the event, else "rule" or "automation".
 
     Scheme, host and port stay as they are.
     """

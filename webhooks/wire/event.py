@@ -27,6 +27,6 @@ class Event:
     actor: Mapping[str, Any] = field(default_factory=dict)
     """Who did it: {"kind": "user", "id": 3, "name": "Dana Moss"}."""
     hops: int = 0
-    """How many webhooks led to this event, one after the other."""
+    """How many rules or webhooks led to this event, one after the other."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """What belongs to the event and not to the record: of form.submitted, {"form": {"id", "name", "fields"}}."""

@@ -186,20 +186,20 @@ OURS = "entityType=webhook&entityId=12&eventType=Lead_Post_Create"
     ],
 )
 def test_three_parameters_stand_behind_what_is_there(url: str, called: str) -> None:
-    assert leadsquared.address(url, "12", "Lead_Post_Create") == called
+    assert leadsquared.address(url, "webhook", "12", "Lead_Post_Create") == called
     target = parse_url(called)
     assert target.host in url and parse_qs(target.path.partition("?")[2])["eventType"][-1] == "Lead_Post_Create"
 
 
 def test_values_are_percent_encoded() -> None:
-    called = leadsquared.address("https://api.yourcompany.com/", "a&b/c d", "x+é")
+    called = leadsquared.address("https://api.yourcompany.com/", "webhook", "a&b/c d", "x+é")
     assert called.endswith("?entityType=webhook&entityId=a%26b%2Fc%20d&eventType=x%2B%C3%A9")
 
 
 @given(some.from_regex(re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]*|(%[0-9A-F]{2})*", re.ASCII), fullmatch=True))
 def test_the_host_is_always_the_same_and_ours_come_last(rest: str) -> None:
     url = f"https://hooks.example.com/{rest}"
-    called = leadsquared.address(url, "12", "Lead_Delete")
+    called = leadsquared.address(url, "webhook", "12", "Lead_Delete")
     assert called.startswith(url) and parse_url(called).host == "hooks.example.com"
     assert parse_qsl(called.partition("?")[2])[-3:] == [
         ("entityType", "webhook"),

@@ -83,9 +83,12 @@ def test_a_system_may_call_more_than_the_url(monkeypatch: pytest.MonkeyPatch) ->
     dialect = replace(DIALECTS["leadhub"], name="morse", address=lambda *given: "/".join(given))
     monkeypatch.setitem(DIALECTS, "morse", dialect)
     made = webhook("morse", url="http://hooks.example.com")
-    assert build(made, b'{"event":"lead.created"}', "msg_1", NOW)[0].url == "http://hooks.example.com/new/lead.created"
+    assert (
+        build(made, b'{"event":"lead.created"}', "msg_1", NOW)[0].url
+        == "http://hooks.example.com/webhook/new/lead.created"
+    )
     made.pk = 12
-    assert build(made, b"{}", "msg_1", NOW)[0].url == "http://hooks.example.com/12/"
+    assert build(made, b"{}", "msg_1", NOW)[0].url == "http://hooks.example.com/webhook/12/"
     assert made.url == "http://hooks.example.com"
 
 

@@ -88,7 +88,7 @@ def sign(body: bytes, secrets: Sequence[str], settings: Mapping[str, Any], https
     return ()
 
 
-def address(url: str, webhook_id: str, event: str) -> str:
+def address(url: str, posted_by: str, posted_by_id: str, event: str) -> str:
     """The URL with LeadSquared's three parameters behind whatever query it has (LS-A6); never a fragment.
 
     Nothing that stands there is changed: of a name that is there already, ours comes last.
@@ -96,7 +96,8 @@ def address(url: str, webhook_id: str, event: str) -> str:
     base, _, query = url.partition("#")[0].partition("?")
     if "://" in base and "/" not in base.partition("://")[2]:
         base += "/"
-    ours = urlencode({"entityType": "webhook", "entityId": webhook_id, "eventType": event}, quote_via=quote, safe="")
+    named = {"entityType": posted_by, "entityId": posted_by_id, "eventType": event}
+    ours = urlencode(named, quote_via=quote, safe="")
     joint = "&" if query and not query.endswith("&") else ""
     return f"{base}?{query}{joint}{ours}"
 
