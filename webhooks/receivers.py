@@ -23,6 +23,7 @@ from leads.models import (
 )
 from leads.signals import Fact, happened
 from webhooks import queue
+from webhooks.automation import used
 from webhooks.automation.start import start
 from webhooks.models import Webhook
 from webhooks.outbound import filter_fields
@@ -75,7 +76,8 @@ def keep_last_office(sender: Any, instance: Office, using: str, **kwargs: Any) -
 
 
 def keep_filtered(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """A filter on what is gone lets nothing through: the webhook would fall silent, and nobody would know why."""
+    """A filter on what is gone lets nothing through: the webhook would fall silent, and nobody would know why. A rule
+    would do so too, or fail each time."""
     _refuse_if_asked_for(instance, *_as_filtered(instance))
 
 
@@ -101,6 +103,9 @@ def _refuse_if_asked_for(what: Any, key: str, value: Any, account_id: int) -> No
         raise ValidationError(
             f"{what} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
         )
+    rules = used.by(account_id, key, value)
+    if rules:
+        raise ValidationError(f"{what} is used by the rule {', '.join(rules)}. Change the rule first.", code="in_use")
 
 
 def _as_filtered(instance: Any) -> tuple[str, Any, int]:

@@ -18,7 +18,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from leads.admin.base import is_key, scope_of, sentence
+from leads.admin.base import is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, person
 from leads.admin.filters import ActivityTypeFilter, HappenedFilter, OwnerFilter
@@ -29,6 +29,7 @@ from leads.admin.slots import Panel, register_panel
 from leads.fields import BY_KEY
 from leads.models import Activity, ActivityType, Lead
 from leads.models.kind import ActivityKind
+from leads.sentences import sentence
 from leads.validation import in_seconds, is_iso_date, read_moment
 
 TAB = "activities"

@@ -14,13 +14,13 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from leads.admin.base import sentence
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, capped, clip, mono
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, check_text
 from leads.admin.rows import Codec, Column, RowsField
 from leads.models import ActivityType, OpportunityType
 from leads.models.kind import ActivityKind, Kind
+from leads.sentences import sentence
 
 # More records than this are "1,000+".
 _COUNTED = 1000

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from leads import setup as setups
 from leads.admin import slots
-from leads.admin.base import is_key, scope_of, sentences
+from leads.admin.base import is_key, scope_of
 from leads.admin.display import plural
 from leads.admin.lead_actions import LeadActions
 from leads.admin.slots import Panel, Step
@@ -38,6 +38,7 @@ from leads.merge import (
     what_became_of,
 )
 from leads.models import Lead, Merge
+from leads.sentences import sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelectWidget
 
-from leads.admin.base import Admin, is_key, scope_of, sentence
+from leads.admin.base import Admin, is_key, scope_of
 from leads.admin.lead_fields import Autocomplete, Owner, Reference
 from leads.admin.owned import check_text
 from leads.models import Lead, User
 from leads.models.kind import Kind, value_fault
 from leads.scope import Scope
+from leads.sentences import sentence
 
 # Where saving leads to: the lead's page, for who came from there.
 BACK = "back"

@@ -20,7 +20,6 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from leads.admin.base import sentence
 from leads.admin.deletion import Deletion
 from leads.admin.display import amount, badge, clip
 from leads.admin.filters import (
@@ -34,6 +33,7 @@ from leads.admin.of_lead import OfLeadAdmin, OfLeadForm, from_lead, tab_of
 from leads.admin.paging import CappedPaginator
 from leads.admin.slots import Panel, register_panel
 from leads.models import Company, Lead, Opportunity, OpportunityType, Product
+from leads.sentences import sentence
 
 TAB = "opportunities"
 # Of more the newest are shown until all are asked for.

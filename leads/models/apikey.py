@@ -30,7 +30,7 @@ class Scope(models.TextChoices):
     SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, types, custom fields and forms"
     USERS_READ = "users:read", "Read the people that leads can be given to, and their leaves"
     USERS_WRITE = "users:write", "Change people's names and availability, and their leaves"
-    WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks"
+    WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks, rules and automations"
 
 
 _SETUP = ("pipeline", "tag", "leadlist", "campaign", "activitytype", "opportunitytype", "customfield", "form")
@@ -53,7 +53,11 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.SETUP_WRITE: _changing(*_SETUP),
     Scope.USERS_READ: ("leads.view_user", "leads.view_leave"),
     Scope.USERS_WRITE: ("leads.change_user", *_changing("leave")),
-    Scope.WEBHOOKS_ADMIN: tuple(f"webhooks.{verb}_webhook" for verb in ("view", "add", "change", "delete")),
+    Scope.WEBHOOKS_ADMIN: tuple(
+        f"webhooks.{verb}_{model}"
+        for model in ("webhook", "automation")
+        for verb in ("view", "add", "change", "delete")
+    ),
 }
 
 

@@ -34,6 +34,7 @@ from leads.models import (
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
+from tests.webhooks.automation.rules import rule
 from webhooks.api.urls import urlpatterns as webhooks_urls
 from webhooks.models import Webhook
 
@@ -136,6 +137,12 @@ ENDPOINTS = {
     ),
     **{(name, "POST"): Scope.WEBHOOKS_ADMIN for name in WEBHOOK_ACTIONS},
     ("webhook_events", "GET"): Scope.WEBHOOKS_ADMIN,
+    ("automations", "GET"): Scope.WEBHOOKS_ADMIN,
+    ("automations", "POST"): Scope.WEBHOOKS_ADMIN,
+    ("rehearse", "POST"): Scope.WEBHOOKS_ADMIN,
+    ("automation", "GET"): Scope.WEBHOOKS_ADMIN,
+    ("automation", "PATCH"): Scope.WEBHOOKS_ADMIN,
+    ("automation", "DELETE"): Scope.WEBHOOKS_ADMIN,
 }
 # Any key may ask: tests of its own.
 OPEN_TO_ALL = {"sending_addresses"}
@@ -151,6 +158,7 @@ _ACTIONS = ("refer", "undo_merge", "activity_cancel", "task_complete", "task_can
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
     (name, "POST"): OK for name in (*_ACTIONS, *WEBHOOK_ACTIONS)
 }
+MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {("refer", "POST"): OK, ("rehearse", "POST"): OK}
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
@@ -214,6 +222,12 @@ PATHS = {
     },
     "company_activities": "companies/{company}/activities",
     "company_activity": "companies/{company}/activities/{company_activity}",
+            "webhooks": "webhook",
+            "automations": "automation",
+        }.items()
+        for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
+    },
+    "rehearse": "automations/{automation}/rehearse",
     "custom_fields": "custom-fields",
     "custom_field": "custom-fields/{custom_field}",
     "activity_types": "activity-types",
@@ -246,6 +260,8 @@ BODIES = {
     "leave": {"reason": "Holiday"},
     "lead_tasks": TASK,
     **{name: {} for name in ("task_complete", "task_cancel", "task_reopen")},
+    "automations": NAMED | {"event": "lead.created", "steps": [{"do": "add_tag", "tag": "new"}]},
+    "rehearse": {},
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
     "opportunity_types": NAMED | {"stages": ["New"]},
     "activity": {"note": "Rang"},
@@ -302,6 +318,12 @@ NOWHERE = {
     **dict.fromkeys(("lead", "office", "message", "merge", "webhook"), 10**9),
     **{one: 10**9 for kinds in _KINDS for one in kinds.values()},
 }
+        "automation": rule("lead.created", {"do": "add_tag", "tag": "new"}, account=account).pk,
+        "user": member(f"colleague of {account}", account, roles.STAFF).pk,
+    }
+
+
+NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user", "webhook", "automation"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
@@ -429,6 +451,7 @@ def test_lists_hold_what_the_key_reaches(world: World):
     for many, one in {**CRM, **SET_UP, "webhooks": "webhook"}.items():
         if many == "company_activities":
             continue
+    for many, one in {**SET_UP, "webhooks": "webhook", "automations": "automation"}.items():
         for who in ("manager", "auditor", "superuser"):
             assert near[one] in seen(who, PATHS[many]) and far[one] not in seen(who, PATHS[many])
     assert seen("staff a", f"companies/{near['company']}/activities") == {near["company_activity"]}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from django.urls import re_path
 
+from webhooks.api.automations import Automations, OneAutomation, Rehearse
 from webhooks.api.sending_addresses import SendingAddresses
 from webhooks.api.webhook_actions import Disable, Enable, Pause, RotateSecret, SendTest, SwitchSecret
 from webhooks.api.webhook_events import WebhookEvents
 from webhooks.api.webhooks import OneWebhook, Webhooks
 
 urlpatterns = [
+    re_path(r"^automations/?$", Automations.as_view(), name="automations"),
+    re_path(r"^automations/(?P<pk>[^/]+)/rehearse/?$", Rehearse.as_view(), name="rehearse"),
+    re_path(r"^automations/(?P<pk>[^/]+)/?$", OneAutomation.as_view(), name="automation"),
     re_path(r"^sending-addresses/?$", SendingAddresses.as_view(), name="sending_addresses"),
     re_path(r"^webhooks/?$", Webhooks.as_view(), name="webhooks"),
     re_path(r"^webhooks/(?P<pk>[^/]+)/?$", OneWebhook.as_view(), name="webhook"),

@@ -19,13 +19,13 @@ from leads.api.shape import Key, key_of
 from leads.models.apikey import Scope as KeyScope
 from leads.validation import in_seconds
 from webhooks import conf, rules
+from webhooks.api.filters import read_filters, refused
 from webhooks.dialects import DIALECTS
 from webhooks.models import Kind, Webhook
 from webhooks.outbound import filter_fields, switch
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
 from webhooks.wire.dialect import Dialect, Setting
-from webhooks.wire.filter import read
 
 _NEEDS: Final = {
     method: Need(KeyScope.WEBHOOKS_ADMIN, f"webhooks.{verb}_webhook")
@@ -100,28 +100,28 @@ class WebhookResource(Resource):
             webhook.name = rules.tidy_name(webhook.name)
         renamed = webhook.pk is None or "name" in sent or "system" in sent
         if dialect is not None and renamed and (fault := rules.name_fault(webhook, dialect, webhook.name)):
-            yield _refused("name", "unique", fault)
+            yield refused("name", "unique", fault)
         if dialect is not None:
             wire = {key.field.key: key.field.wire for key in self.keys}
             for column, rule, fault in rules.target_faults(dialect, webhook.kind, webhook.url, webhook.lapp):
                 if rule == "required":
                     yield Fault(wire[column], rule, "is required")
                 else:
-                    yield _refused(wire[column], rule, fault)
+                    yield refused(wire[column], rule, fault)
         if webhook.kind == Kind.LAPP:
             return
         if "url" in sent and isinstance(sent["url"], str) and sent["url"].strip():
             try:
                 rules.check_url(sent["url"].strip())
             except Blocked as refusal:
-                yield _refused("url", str(refusal.kind), str(refusal))
+                yield refused("url", str(refusal.kind), str(refusal))
                 return
         if dialect is not None and isinstance(webhook.url, str) and (fault := rules.url_fault(dialect, webhook.url)):
-            yield _refused("url", "length", fault)
+            yield refused("url", "length", fault)
 
     def _system(self, webhook: Webhook, former: str, dialect: Dialect, sent: Mapping[str, Any]) -> Iterable[Fault]:
         if fault := rules.system_fault(webhook, former, dialect):
-            yield _refused("system", "waiting", fault)
+            yield refused("system", "waiting", fault)
         if dialect.webhook_headers == "always":
             if sent.get("send_webhook_headers") is False:
                 yield Fault("send_webhook_headers", "always", f"must be true: {dialect.label} is made of them")
@@ -130,7 +130,7 @@ class WebhookResource(Resource):
             # Of the system that it had before.
             webhook.execution_delay = 0
         if fault := rules.delay_fault(dialect, webhook.execution_delay):
-            yield _refused("execution_delay", "unknown", fault)
+            yield refused("execution_delay", "unknown", fault)
 
     def _events(self, webhook: Webhook, dialect: Dialect, sent: Mapping[str, Any], *, anew: bool) -> Iterable[Fault]:
         if "events" not in sent and not anew:
@@ -139,7 +139,7 @@ class WebhookResource(Resource):
         if not isinstance(events, list) or not all(event in dialect.events for event in events):
             yield Fault("events", "choice", f"must be an array of these: {', '.join(dialect.events)}")
         elif fault := rules.events_fault(dialect, events):
-            yield _refused("events", "length" if events else "required", fault)
+            yield refused("events", "length" if events else "required", fault)
         else:
             webhook.events = rules.in_order(dialect, events)
 
@@ -177,14 +177,14 @@ class WebhookResource(Resource):
         elif typed is not None and not isinstance(typed, str):
             yield Fault("secret", "text", "must be a text")
         elif webhook.kind == Kind.LAPP and (typed or generate):
-            yield _refused("secret" if typed else "generate_secret", "lapp", rules.NOT_SIGNED)
+            yield refused("secret" if typed else "generate_secret", "lapp", rules.NOT_SIGNED)
         elif typed and dialect.secret == "always":
             yield Fault("secret", "generated", f"is made by leadcrm for {dialect.label}: leave it out")
         else:
             try:
                 webhook.secret = rules.first_secret(dialect, typed or "", bool(generate))
             except ValueError as fault:
-                yield _refused("secret", "secret", str(fault))
+                yield refused("secret", "secret", str(fault))
             webhook.secret_since = timezone.now() if webhook.secret else None
 
     def _offices(self, webhook: Webhook, sent: Any, found: list[Fault]) -> list[Any] | None:
@@ -202,22 +202,10 @@ class WebhookResource(Resource):
     def _filters(self, webhook: Webhook, sent: Mapping[str, Any]) -> Iterable[Fault]:
         if "filters" not in sent:
             return
-        try:
-            conditions = read(sent["filters"] if sent["filters"] is not None else [])
-        except ValueError as error:
-            yield Fault("filters", "filter", f"cannot be read: {shown(str(error))}")
-            return
-        if len(conditions) > rules.MOST_FILTERS:
-            yield Fault("filters", "length", f"may be at most {rules.MOST_FILTERS}")
-            return
-        fields = filter_fields.fields_of(webhook.account_id) if conditions else {}
-        stored = []
-        for number, condition in enumerate(conditions):
-            try:
-                stored.append(filter_fields.check(fields, condition).as_json())
-            except filter_fields.Misfit as misfit:
-                yield _refused(f"filters.{number}", "filter", str(misfit))
-        webhook.filters = stored
+        webhook.filters, faults = read_filters(
+            "filters", sent["filters"], lambda: filter_fields.fields_of(webhook.account_id)
+        )
+        yield from faults
 
     def _headers(self, webhook: Webhook, dialect: Dialect | None, sent: Mapping[str, Any]) -> Iterable[Fault]:
         """All of them, replaced as a whole; one whose mask is sent back stays as it is."""
@@ -228,12 +216,12 @@ class WebhookResource(Resource):
             yield Fault("custom_headers", "object", "must be an object of header names and their values as text")
             return
         if headers and webhook.kind == Kind.LAPP:
-            yield _refused("custom_headers", "lapp", rules.NO_HEADERS)
+            yield refused("custom_headers", "lapp", rules.NO_HEADERS)
             return
         try:
             stored = webhook.custom_headers
         except ValueError:
-            yield _refused("custom_headers", "unreadable", "What is stored cannot be decrypted any more.")
+            yield refused("custom_headers", "unreadable", "What is stored cannot be decrypted any more.")
             return
         # Blanks around them are taken off, as the form does.
         given = [
@@ -241,7 +229,7 @@ class WebhookResource(Resource):
             for name, value in headers.items()
         ]
         webhook.custom_headers, faults = rules.custom_headers(dialect, given)
-        yield from (_refused("custom_headers", "header", fault) for fault in faults)
+        yield from (refused("custom_headers", "header", fault) for fault in faults)
 
     def remove(self, webhook: Webhook) -> None:
         switch.delete(webhook.pk)
@@ -284,10 +272,6 @@ class Webhooks(WebhookResource, Many):
 
 class OneWebhook(WebhookResource, One):
     needs = {method: _NEEDS[method] for method in ONE}
-
-
-def _refused(field: str, rule: str, sentence: str) -> Fault:
-    return Fault(field, rule, f"is refused: {shown(sentence, longest=500)}")
 
 
 def _setting_fault(setting: Setting, value: Any) -> str | None:

@@ -136,7 +136,14 @@ def _value(part: Part, value: Any, step: Step, world: World) -> Any:
     key = step["field"]
     if isinstance(value, list | dict):
         raise Misfit(f"{world.settable[key].label} takes one value.")
-    condition = filter_fields.condition(world.settable, key, "is", [filter_fields.as_text(value)])
+    try:
+        condition = filter_fields.condition(world.settable, key, "is", [filter_fields.as_text(value)])
+    except Misfit as misfit:
+        # It is to be that, not compared with it.
+        said = str(misfit)
+        for compared, set_ in (("be compared with", "be"), ("not with “", "not “"), ("this webhook's", "this")):
+            said = said.replace(compared, set_)
+        raise Misfit(said) from None
     return _judged(key, condition.value, world)
 
 
@@ -309,8 +316,21 @@ ACTIONS: Mapping[str, Action] = {action.name: action for action in _ALL}
 
 
 def in_words(step: Step, world: World) -> str:
-    """A stored step, with the wait before it: "After 3 d: assign to Dana Moss"."""
+    """A stored step, with the wait before it: "After 3 days: Assign to Dana Moss"."""
     action = ACTIONS.get(step.get("do", ""))
-    if action is None:
-        return f"{step.get('do')}: there is no such action"
-    return action.says(step, world)
+    words = action.says(step, world) if action else f"{step.get('do')}: there is no such action"
+    return f"After {wait_in_words(step['wait'])}: {words}" if step.get("wait") else words
+
+
+UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+def in_unit(seconds: int) -> tuple[int, str]:
+    """In the largest unit that it is a whole number of: (3, "days")."""
+    unit, size = next((unit, size) for unit, size in UNITS if seconds % size == 0)
+    return seconds // size, unit
+
+
+def wait_in_words(seconds: int) -> str:
+    number, unit = in_unit(seconds)
+    return f"1 {unit.removesuffix('s')}" if number == 1 else f"{number} {unit}"

@@ -12,7 +12,7 @@ from typing import Any
 from webhooks.automation import actions, loops, records
 from webhooks.automation.actions import ACTIONS, Step
 from webhooks.automation.world import World
-from webhooks.models import Kind
+from webhooks.models import AutomationKind
 from webhooks.outbound.filter_fields import Misfit
 from webhooks.wire.filter import Condition
 
@@ -87,6 +87,6 @@ def _wait(kind: str, wait: Any) -> int:
         return 0
     if type(wait) is not int or not 0 <= wait <= LONGEST_WAIT:
         raise Misfit(f"A wait must be a whole number of seconds, 0 to {LONGEST_WAIT} (365 days).")
-    if wait and kind != Kind.AUTOMATION:
+    if wait and kind != AutomationKind.AUTOMATION:
         raise Misfit("A rule does all at once. For waits between its steps, make it an automation.")
     return wait

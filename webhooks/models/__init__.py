@@ -1,5 +1,5 @@
 from webhooks.models.alarm import Alarm
-from webhooks.models.automation import RUNNING, Automation, Kind, Run, RunMail, Runner, RunState, Tally
+from webhooks.models.automation import RUNNING, Automation, AutomationKind, Run, RunMail, Runner, RunState, Tally
 from webhooks.models.calls import Calls
 from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
 from webhooks.models.event import Event
@@ -23,6 +23,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "Automation",
+    "AutomationKind",
     "Body",
     "Calls",
     "Cause",

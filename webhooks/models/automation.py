@@ -12,7 +12,7 @@ from webhooks.models.event import Event
 from webhooks.wire import filter as contents
 
 
-class Kind(models.TextChoices):
+class AutomationKind(models.TextChoices):
     """A rule is one list of actions, done at once; an automation has waits between them."""
 
     RULE = "rule", "Rule"
@@ -23,7 +23,7 @@ class Automation(AccountSetup):
     """When this event comes and all conditions hold, do this. Each write renews its account's token."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="automations")
-    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RULE)
+    kind = models.CharField(max_length=10, choices=AutomationKind.choices, default=AutomationKind.RULE)
     name = models.CharField(max_length=100)
     is_active = models.BooleanField("on", default=True)
     # One of leads.events.EVENTS.
@@ -94,7 +94,7 @@ class Run(models.Model):
     automation = models.ForeignKey(
         Automation, on_delete=models.SET_NULL, related_name="runs", null=True, db_index=False, db_constraint=False
     )
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=10, choices=AutomationKind.choices)
     name = models.CharField(max_length=100)
     # Read from rows that have them, in one statement with the INSERT, as a delivery's are.
     account = models.ForeignKey(

@@ -163,7 +163,7 @@ def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
 
 
 def _about(dialect: str, heard_as: str, told: tuple[str, int, int, int]) -> Headers:
-    """Which state of which record a request tells, unless it tells several, and how many rules or webhooks led to it."""
+    """Which state of which record a request tells, unless of several, and how many rules or webhooks led to it."""
     record, record_id, version, hops = told
     depth = ("webhook-hops", str(hops))
     if is_grouped(dialect, heard_as):

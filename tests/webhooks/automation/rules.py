@@ -7,7 +7,7 @@ from typing import Any
 from leads.models import Account, Membership, Office, User
 from tests import factories
 from webhooks.automation import running
-from webhooks.models import Automation, Kind, Run
+from webhooks.models import Automation, AutomationKind, Run
 
 
 def rule(event: str, *steps: dict[str, Any], **values: Any) -> Automation:
@@ -17,7 +17,7 @@ def rule(event: str, *steps: dict[str, Any], **values: Any) -> Automation:
 
 
 def automation(event: str, *steps: dict[str, Any], **values: Any) -> Automation:
-    return rule(event, *steps, **{"kind": Kind.AUTOMATION, "name": "Automation"} | values)
+    return rule(event, *steps, **{"kind": AutomationKind.AUTOMATION, "name": "Automation"} | values)
 
 
 def setting(key: str, value: Any, **more: Any) -> dict[str, Any]:
