@@ -297,6 +297,7 @@ def ids(lead: Lead, office: Office) -> Ids:
         "activity": activity(lead).pk,
         "opportunity": opportunity(lead).pk,
         "webhook": factories.webhook(account=account).pk,
+        "automation": rule("lead.created", {"do": "add_tag", "tag": "new"}, account=account).pk,
         "task": Task.objects.create(lead=lead, **TASK).pk,
         "user": (colleague := member(f"colleague of {account}", account, roles.STAFF)).pk,
         "leave": Leave.objects.create(account=account, user=colleague, starts_on=DAY, ends_on=DAY).pk,
@@ -315,15 +316,9 @@ def opportunity(lead: Lead) -> Opportunity:
 
 _KINDS = (CRM, SET_UP, OF_LEAD, OF_ACCOUNT)
 NOWHERE = {
-    **dict.fromkeys(("lead", "office", "message", "merge", "webhook"), 10**9),
+    **dict.fromkeys(("lead", "office", "message", "merge", "webhook", "automation"), 10**9),
     **{one: 10**9 for kinds in _KINDS for one in kinds.values()},
 }
-        "automation": rule("lead.created", {"do": "add_tag", "tag": "new"}, account=account).pk,
-        "user": member(f"colleague of {account}", account, roles.STAFF).pk,
-    }
-
-
-NOWHERE = dict.fromkeys(("lead", "office", "message", *SET_UP.values(), "user", "webhook", "automation"), 10**9)
 
 
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):

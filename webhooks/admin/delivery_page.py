@@ -82,7 +82,8 @@ def _webhook_address(request: HttpRequest, delivery: Delivery) -> str:
 
 
 def caused_by(event: Event) -> str:
-    kind = {"api_key": "API key: ", "lapp": "Lapp: ", "system": ""}.get(event.actor_kind, "")
+    kinds = {"api_key": "API key", "rule": "Rule", "automation": "Automation", "lapp": "Lapp"}
+    kind = f"{kinds[event.actor_kind]}: " if event.actor_kind in kinds else ""
     return f"{kind}{event.actor_name}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,8 +20,10 @@ from leads.admin.display import plural
 from leads.admin.slots import Panel, Step, register_history, register_note, register_panel
 from leads.admin.words import label
 from leads.models import Lead
-from webhooks.admin import delivery_page, history, keyset, words
-from webhooks.models import Delivery, Event, State, Status, Webhook
+from webhooks.admin import automation_page, delivery_page, history, keyset, words
+from webhooks.admin.automation_page import RunLine
+from webhooks.automation import records
+from webhooks.models import Delivery, Event, Run, RunState, State, Status, Webhook
 from webhooks.outbound import hearing
 
 # Steps of the timeline, and rows of the tab.
@@ -28,6 +31,7 @@ STEPS = 8
 ROWS = 20
 # One version is told by at most so many events, and heard by so many webhooks as are shown.
 _EVENTS = 8 * STEPS
+_RUNS = 8 * STEPS
 _HEARD = 400
 _NAMES = 6
 # Keys that change together are one change to whoever reads of it.
@@ -80,13 +84,17 @@ _BY_NEED = (
 
 @dataclass(slots=True)
 class Told:
-    """One version of the lead: what changed, who, when, and who was told."""
+    """One version of the lead: what changed, who, when, who was told, and which rules it started.
+
+    What happened to a record of the lead, such as a task, and started a rule has no version of the lead: 0.
+    """
 
     version: int
     title: str
     who: str
     when: datetime
     heard: list[Heard] = field(default_factory=list)
+    ran: list[RunLine] = field(default_factory=list)
 
 
 @register_panel
@@ -101,6 +109,7 @@ def timeline(request: HttpRequest, lead: Lead) -> Panel | None:
         by_version[shown[delivery.event_id or 0]].append(delivery)
     for step in steps:
         step.heard = _heard(by_version[step.version])
+    steps = _with_runs(lead, steps, shown)
     context = {"steps": steps, "silent": [] if lead.merged_into_id else _silent(lead)}
     body = render_to_string("admin/webhooks/delivery/timeline.html", context, request)
     return Panel("Timeline", SafeString(body), more=("All", history.address(lead=lead.pk)), past=True)
@@ -178,6 +187,25 @@ def _told(events: list[Event]) -> list[Told]:
         elif event.type == "lead.created":  # and assigned
             steps[event.version].title = _title(event)
     return list(steps.values())
+
+
+def _with_runs(lead: Lead, steps: list[Told], shown: Mapping[int, int]) -> list[Told]:
+    """The steps with the runs that they started. shown: event -> version. What started others is put between them."""
+    by_version = {step.version: step for step in steps}
+    runs = Run.objects.filter(lead_id=lead.pk).exclude(state=RunState.NEW).order_by("-pk")[:_RUNS]
+    others: dict[int, Told] = {}
+    for line in automation_page.lines(list(runs.select_related("event").prefetch_related("mails"))[::-1]):
+        event = line.run.event
+        if event.pk in shown:
+            by_version[shown[event.pk]].ran.append(line)
+        elif event.record != Lead.record_name:
+            told = Told(
+                0, f"{records.label(event.type)}: {event.label}", delivery_page.caused_by(event), event.occurred_at
+            )
+            others.setdefault(event.pk, told).ran.append(line)
+    if not others:
+        return steps
+    return sorted([*steps, *others.values()], key=lambda step: step.when, reverse=True)[:STEPS]
 
 
 def _heard(deliveries: list[Delivery]) -> list[Heard]:

@@ -73,8 +73,11 @@ class FiltersWidget(forms.Widget):
         super().__init__()
         self.fields: Mapping[str, FilterField] = {}
         self.url = ""
-        # Whether the account is chosen in the same form, and with it what there is to choose.
-        self.follows_account = False
+        # Fields of the same form that decide what there is to choose.
+        self.follows: tuple[str, ...] = ()
+        # What a row is, and what is said where there is none.
+        self.noun = "filter"
+        self.none = "No filters: all leads."
         # What has the focus when the builder comes anew: the number of a row, or the button below.
         self.focus: int | None = None
 
@@ -111,12 +114,14 @@ class FiltersWidget(forms.Widget):
             "rows": shown,
             "spare": self._spare(name),
             "url": self.url,
-            "follows_account": self.follows_account,
+            "follows": ", ".join(f"change from:#id_{field}" for field in self.follows),
+            "noun": self.noun,
+            "none": self.none,
             "focus": self.focus,
             "focus_below": self.focus is not None and self.focus >= len(rows),
             "full": len(rows) >= MOST_FILTERS,
             "summary": self._summary(rows),
-            "quick": [("lists", "By list"), ("campaigns", "By campaign")],
+            "quick": [pair for pair in (("lists", "By list"), ("campaigns", "By campaign")) if pair[0] in self.fields],
             "select_classes": " ".join(SELECT_CLASSES),
             "input_classes": " ".join(BASE_INPUT_CLASSES),
         }

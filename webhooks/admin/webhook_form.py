@@ -420,7 +420,7 @@ class _WebhookForm(forms.ModelForm):
         widget: Any = self.fields["filters"].widget
         account_id = self.instance.account_id or self.scope.account_id or None
         if "account" in self.fields:
-            widget.follows_account = True
+            widget.follows = ("account",)
             given = self.data.get(self.add_prefix("account")) if self.is_bound else self.initial.get("account")
             typed = str(given or "")
             chosen = Account.objects.filter(pk=int(typed)) if is_key(typed) else Account.objects.none()
