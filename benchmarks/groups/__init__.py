@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import bulk_create, claim, deliver, grouped, history, latency, render, save, worker
+from benchmarks.groups import bulk_create, claim, deliver, grouped, history, latency, render, rules, save, worker
 
 GROUPS: Mapping[str, ModuleType] = {
     "render": render,
     "deliver": deliver,
     "save": save,
+    "rules": rules,
     "bulk_create": bulk_create,
     "grouped": grouped,
     "latency": latency,

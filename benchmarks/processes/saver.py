@@ -20,7 +20,7 @@ from benchmarks.processes import records  # noqa: E402
 from benchmarks.processes.statements import statements  # noqa: E402
 from leads.models import Lead  # noqa: E402
 from tests import factories  # noqa: E402
-from webhooks.models import Delivery, State, Status, Webhook  # noqa: E402
+from webhooks.models import Automation, Delivery, Run, State, Status, Webhook  # noqa: E402
 
 _lead: list[Lead] = []
 _number = count(1)
@@ -40,6 +40,24 @@ def matching(number: int) -> None:
     enabled = list(Webhook.objects.order_by("pk").values_list("pk", flat=True)[:number])
     Webhook.objects.update(state=State.DISABLED)
     Webhook.objects.filter(pk__in=enabled).update(state=State.ENABLED)
+
+
+def make_rules(number: int) -> None:
+    """So many rules of the lead's account that listen to every change of it."""
+    steps = [{"do": "add_tag", "tag": "seen"}]
+    for index in range(number):
+        name = f"Rule {index}"
+        Automation.objects.create(account=_lead[0].account, name=name, event="lead.updated", steps=steps)
+
+
+def listening(number: int) -> None:
+    """So many of them are on from now on; the first save after that reads so. What was noted before counts as done."""
+    Run.objects.all().delete()
+    OrmQ.objects.all().delete()
+    active = list(Automation.objects.order_by("pk").values_list("pk", flat=True)[:number])
+    Automation.objects.update(is_active=False)
+    Automation.objects.filter(pk__in=active).update(is_active=True)
+    _timed(_save)
 
 
 def save(times: int, bare: bool) -> list[float]:
@@ -91,6 +109,8 @@ if __name__ == "__main__":
         {
             "webhooks": webhooks,
             "matching": matching,
+            "make_rules": make_rules,
+            "listening": listening,
             "save": save,
             "statements": count_statements,
             "save_clocked": save_clocked,

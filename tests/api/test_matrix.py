@@ -55,6 +55,7 @@ OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 
 # Records of the account, whatever the office.
 OF_ACCOUNT = {"users": "user", "leaves": "leave", "tasks": "task"}
+INTEGRATIONS = {"webhooks": "webhook", "automations": "automation"}
 CRM = {"companies": "company", "company_activities": "company_activity", "products": "product"}
 
 # What is done with a webhook, by the end of its address.
@@ -151,14 +152,10 @@ EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 
 # What each principal gets, by endpoint: within their reach, and beyond it.
 _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
-MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
-    (name, "POST"): OK
-    for name in ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen")
-_ACTIONS = ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen")
+_ACTIONS = ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen", "rehearse")
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
     (name, "POST"): OK for name in (*_ACTIONS, *WEBHOOK_ACTIONS)
 }
-MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {("refer", "POST"): OK, ("rehearse", "POST"): OK}
 STAFF = MAY_ALL | dict.fromkeys(
     [
         ("lead", "DELETE"),
@@ -208,25 +205,11 @@ PATHS = {
     "task_reopen": "tasks/{task}/reopen",
     **{
         name: path
-        for many, one in {"offices": "office", **CRM, **SET_UP, **OF_ACCOUNT, "webhooks": "webhook"}.items()
-        for many, one in {
-            "offices": "office",
-            **SET_UP,
-            "users": "user",
-            "leaves": "leave",
-            "tasks": "task",
-            **CRM,
-            "webhooks": "webhook",
-        }.items()
+        for many, one in {"offices": "office", **CRM, **SET_UP, **OF_ACCOUNT, **INTEGRATIONS}.items()
         for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
     },
     "company_activities": "companies/{company}/activities",
     "company_activity": "companies/{company}/activities/{company_activity}",
-            "webhooks": "webhook",
-            "automations": "automation",
-        }.items()
-        for name, path in {many: many, one: f"{many}/{{{one}}}"}.items()
-    },
     "rehearse": "automations/{automation}/rehearse",
     "custom_fields": "custom-fields",
     "custom_field": "custom-fields/{custom_field}",
@@ -314,9 +297,9 @@ def opportunity(lead: Lead) -> Opportunity:
     return Opportunity.objects.create(lead=lead, type=deals, name="Roof", stage="Proposal")
 
 
-_KINDS = (CRM, SET_UP, OF_LEAD, OF_ACCOUNT)
+_KINDS = (CRM, SET_UP, OF_LEAD, OF_ACCOUNT, INTEGRATIONS)
 NOWHERE = {
-    **dict.fromkeys(("lead", "office", "message", "merge", "webhook", "automation"), 10**9),
+    **dict.fromkeys(("lead", "office", "message", "merge"), 10**9),
     **{one: 10**9 for kinds in _KINDS for one in kinds.values()},
 }
 
@@ -443,10 +426,9 @@ def test_lists_hold_what_the_key_reaches(world: World):
         return {row["id"] for row in world.client(who).get(f"/api/v1/{noun}").json()["data"]}
 
     near, far = ids(world.lead_a, world.a), ids(world.strange_lead, world.strange)
-    for many, one in {**CRM, **SET_UP, "webhooks": "webhook"}.items():
+    for many, one in {**CRM, **SET_UP, **INTEGRATIONS}.items():
         if many == "company_activities":
             continue
-    for many, one in {**SET_UP, "webhooks": "webhook", "automations": "automation"}.items():
         for who in ("manager", "auditor", "superuser"):
             assert near[one] in seen(who, PATHS[many]) and far[one] not in seen(who, PATHS[many])
     assert seen("staff a", f"companies/{near['company']}/activities") == {near["company_activity"]}

@@ -12,11 +12,13 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from leads.admin.words import label
 from leads.admin.words import words as value_words
 from webhooks.admin import exchange, history, words
-from webhooks.models import Body, Delivery, Event
+from webhooks.models import Automation, Body, Delivery, Event, Kind
 
 # Tries, relatives: more than that of one delivery is a fault, and is cut.
 MOST_TRIES = 100
@@ -47,6 +49,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "webhook_address": _webhook_address(request, delivery),
         "lead": words.lead(delivery),
         "caused_by": caused_by(delivery.event) if delivery.event else "",
+        "posted_by": _posted_by(request, delivery),
         "may_see": may_see,
         "elsewhere": _elsewhere(delivery),
         "same": _same(delivery),
@@ -85,6 +88,20 @@ def caused_by(event: Event) -> str:
     kinds = {"api_key": "API key", "rule": "Rule", "automation": "Automation", "lapp": "Lapp"}
     kind = f"{kinds[event.actor_kind]}: " if event.actor_kind in kinds else ""
     return f"{kind}{event.actor_name}"
+
+
+def _posted_by(request: HttpRequest, delivery: Delivery) -> SafeString | str:
+    """The rule or automation, with a link where it is there and may be seen; "" where the webhook heard by itself."""
+    if not delivery.posted_by or delivery.posted_by_id is None:
+        return ""
+    words = f"{Kind(delivery.posted_by).label} {delivery.posted_by_id}"
+    rule = Automation.objects.filter(pk=delivery.posted_by_id, account_id=delivery.account_id).first()
+    if rule is None:
+        return f"{words}, which is gone"
+    if not request.user.has_perm("webhooks.view_automation"):
+        return str(rule)
+    address = reverse("admin:webhooks_automation_change", args=[rule.pk])
+    return format_html('<a class="lc-link" href="{}">{}</a>', address, rule)
 
 
 def _changes(event: Event | None) -> list[tuple[str, str, str]]:

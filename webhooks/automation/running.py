@@ -87,6 +87,7 @@ def judge() -> int:
         Run.objects.bulk_update(kept, ["state", "steps", "due_at", "reason", "finished_at"])
         Run.objects.filter(pk__in=[run.pk for run in unmet]).delete()
         _count(unmet, "unmet")
+        _count([run for run in kept if run.state == RunState.WAITING], "begun")
         for state in (RunState.STOPPED, RunState.FAILED):
             _count([run for run in kept if run.state == state], state)
     return len(runs)
@@ -184,13 +185,14 @@ def _end(run: Run, state: str, reason: str = "") -> None:
 
 
 def _count(runs: Sequence[Run], what: str) -> None:
-    """In the tallies of their rules; the transaction is that of the runs."""
+    """In the tallies of their rules, in the transaction of the runs. What has begun is no number of its own."""
     for automation_id, number in sorted(Counter(run.automation_id for run in runs if run.automation_id).items()):
         tally = Tally.locked(automation_id)
-        setattr(tally, what, getattr(tally, what) + number)
+        if what != "begun":
+            setattr(tally, what, getattr(tally, what) + number)
         if what != "unmet":
             tally.last_run_at = timezone.now()
-        tally.save(update_fields=[what, "last_run_at"])
+        tally.save(update_fields=["done", "failed", "stopped", "unmet", "last_run_at"])
 
 
 def _due() -> Q:

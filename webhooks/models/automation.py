@@ -131,7 +131,7 @@ class Run(models.Model):
 
     def told(self, text: str) -> None:
         """Write down what was done."""
-        self.log = [*self.log, {"at": timezone.now().isoformat(timespec="seconds"), "text": text}]
+        self.log = [*self.log, {"at": timezone.now().isoformat(timespec="milliseconds"), "text": text}]
 
     @property
     def texts(self) -> list[str]:
