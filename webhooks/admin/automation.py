@@ -24,7 +24,7 @@ from webhooks.admin.webhook_filters import Row
 from webhooks.automation import records
 from webhooks.automation.rehearsal import rehearse
 from webhooks.automation.world import World
-from webhooks.models import RUNNING, Automation, Kind, Tally
+from webhooks.models import RUNNING, Automation, AutomationKind, Tally
 
 _FIELDS = ("name", "is_active", "kind", "event", "conditions", "steps")
 
@@ -61,7 +61,7 @@ class AutomationAdmin(Admin):
 
     @display(description="Rule", ordering="name")
     def shown_name(self, rule: Automation) -> SafeString:
-        return person(rule.name, f"{Kind(rule.kind).label} · {records.label(rule.event)}", initials=False)
+        return person(rule.name, f"{AutomationKind(rule.kind).label} · {records.label(rule.event)}", initials=False)
 
     @display(description="State", ordering="is_active")
     def shown_state(self, rule: Automation) -> SafeString:
@@ -98,9 +98,9 @@ class AutomationAdmin(Admin):
         account = ("account",) if obj is None and scope_of(request).every_account else ()
         return ((None, {"fields": (*account, *_FIELDS)}),)
 
-    @display(description="Kind")
+    @display(description="AutomationKind")
     def shown_kind(self, rule: Automation) -> str:
-        return str(Kind(rule.kind).label)
+        return str(AutomationKind(rule.kind).label)
 
     @display(description="When")
     def shown_event(self, rule: Automation) -> str:

@@ -21,7 +21,7 @@ from webhooks.admin.automation_steps import StepsField
 from webhooks.admin.webhook_filters import FiltersField
 from webhooks.automation import records, steps
 from webhooks.automation.world import World
-from webhooks.models import Automation, Kind
+from webhooks.models import Automation, AutomationKind
 from webhooks.wire.filter import read
 
 FIRST_EVENT = "lead.created"
@@ -58,8 +58,8 @@ class AutomationForm(forms.ModelForm):
         help_text="Switched off, it hears nothing, and what waits is stopped.",
     )
     kind = forms.ChoiceField(
-        choices=Kind.choices,
-        initial=Kind.RULE,
+        choices=AutomationKind.choices,
+        initial=AutomationKind.RULE,
         widget=UnfoldAdminSelectWidget(),
         help_text="A rule does everything at once. An automation can wait before each step.",
     )

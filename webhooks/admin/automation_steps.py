@@ -19,7 +19,7 @@ from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 from webhooks.automation import actions, steps
 from webhooks.automation.actions import ACTIONS, UNITS, Part, Step
 from webhooks.automation.world import World
-from webhooks.models import Kind
+from webhooks.models import AutomationKind
 from webhooks.outbound import filter_fields
 
 _NUMBER = re.compile("[0-9]{1,4}")
@@ -61,7 +61,7 @@ class StepsWidget(forms.Widget):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(None, "lead.created")
-        self.kind = str(Kind.RULE)
+        self.kind = str(AutomationKind.RULE)
         self.url = ""
         self.follows: tuple[str, ...] = ()
         self.focus: int | None = None
@@ -106,7 +106,7 @@ class StepsWidget(forms.Widget):
             "focus": self.focus,
             "focus_below": self.focus is not None and self.focus >= len(rows),
             "full": len(rows) >= steps.MOST_STEPS,
-            "waits": self.kind == Kind.AUTOMATION,
+            "waits": self.kind == AutomationKind.AUTOMATION,
             "units": [unit for unit, _ in UNITS],
             "select_classes": " ".join(SELECT_CLASSES),
             "input_classes": " ".join(BASE_INPUT_CLASSES),
