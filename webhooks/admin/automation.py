@@ -98,7 +98,7 @@ class AutomationAdmin(Admin):
         account = ("account",) if obj is None and scope_of(request).every_account else ()
         return ((None, {"fields": (*account, *_FIELDS)}),)
 
-    @display(description="AutomationKind")
+    @display(description="Kind")
     def shown_kind(self, rule: Automation) -> str:
         return str(AutomationKind(rule.kind).label)
 

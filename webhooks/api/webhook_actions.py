@@ -108,7 +108,7 @@ class SendTest(Action):
 class Keys(Action):
     """Answers with what signs from when on; a secret that was made, or typed, this once."""
 
-    def told(self, webhook: Webhook, secret: str | None) -> Response:
+    def answer(self, webhook: Webhook, secret: str | None) -> Response:
         held = rotation.keys(self.find(str(webhook.pk)), timezone.now())
         signs_from = held.next_at if held.next else held.since
         told = in_seconds(signs_from) if signs_from else None
@@ -129,7 +129,7 @@ class RotateSecret(Keys):
                 secret = rotation.generate(webhook.pk, typed)
         except ValueError as fault:
             raise Problem(400, faults=[Fault("secret", "secret", f"is refused: {fault}")]) from None
-        return self.told(webhook, secret)
+        return self.answer(webhook, secret)
 
     def _days(self) -> int:
         days = self.sent.get("overlap_days")
@@ -155,4 +155,4 @@ class SwitchSecret(Keys):
 
     def done(self, webhook: Webhook) -> Response:
         rotation.switch_now(webhook.pk)
-        return self.told(webhook, None)
+        return self.answer(webhook, None)

@@ -69,7 +69,8 @@ class Doing:
         leads = Lead.objects.filter(account_id=self.run.account_id, pk=self.run.lead_id)
         if connection.features.has_select_for_update:
             leads = leads.select_for_update(of=("self",), no_key=True)
-        return leads.first()
+        lead: Lead | None = leads.first()
+        return lead
 
     @property
     def data(self) -> Mapping[str, Any]:

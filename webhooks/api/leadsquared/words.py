@@ -12,7 +12,7 @@ from leads.api.view import unknown_keys
 from leads.models import Account, Form
 from webhooks import rules
 from webhooks.dialects import leadsquared
-from webhooks.dialects.leadsquared.codes import NUMBERS
+from webhooks.dialects.leadsquared.codes import LABELS, NUMBERS
 from webhooks.models import State, Webhook
 from webhooks.outbound.filter_fields import TYPE
 from webhooks.wire import document
@@ -52,7 +52,7 @@ _TYPED: Final = ("LeadActivity_", "AccountActivity_", "SalesActivity_", "Opportu
 
 # By number, code and label, in any case.
 _EVENTS: Final[Mapping[str, str]] = {
-    name.casefold(): code for code, label in leadsquared.LABELS.items() for name in (str(NUMBERS[code]), code, label)
+    name.casefold(): code for code, label in LABELS.items() for name in (str(NUMBERS[code]), code, label)
 }
 
 ENABLED, BY_HAND, BY_POLICY = 0, 1, 2
@@ -101,7 +101,7 @@ def _event(given: Any, faults: list[Fault]) -> str:
     is_name = isinstance(given, str) or type(given) is int
     code = event_of(str(given)) if is_name else None
     if code is None:
-        known = ", ".join(f"{NUMBERS[code]} ({code})" for code in leadsquared.LABELS)
+        known = ", ".join(f"{NUMBERS[code]} ({code})" for code in LABELS)
         faults.append(Fault("WebhookEvent", "choice", f"must be the number of an event as a text: {known}"))
     return code or ""
 
@@ -109,7 +109,7 @@ def _event(given: Any, faults: list[Fault]) -> str:
 def _name(description: Any, event: str) -> str:
     """LeadSquared's webhooks have none: what the description begins with, or the event."""
     text = rules.tidy_name(description) if isinstance(description, str) else ""
-    return text[:100].strip() or leadsquared.LABELS.get(event, "LeadSquared")
+    return text[:100].strip() or LABELS.get(event, "LeadSquared")
 
 
 def _headers(given: Any, faults: list[Fault]) -> dict[str, str]:
@@ -205,7 +205,7 @@ def row(webhook: Webhook) -> dict[str, Any]:
     event = webhook.events[0] if webhook.events else ""
     return {
         "WebhookId": str(webhook.pk),
-        "EventName": leadsquared.LABELS.get(event, event),
+        "EventName": LABELS.get(event, event),
         "EventCode": event,
         "Description": webhook.description,
         "URL": webhook.url,
