@@ -23,6 +23,8 @@ from webhooks.models import Automation, Body, Delivery, Event, Kind
 # Tries, relatives: more than that of one delivery is a fault, and is cut.
 MOST_TRIES = 100
 MOST_RELATIVES = 20
+# Of what was sent together; the list has all of it.
+MOST_TOGETHER = 8
 
 # Of django.contrib.admin's log, whose own flags are 1 to 3.
 VIEWED = 4
@@ -149,7 +151,7 @@ def _together(request: HttpRequest, delivery: Delivery) -> Together | None:
     number = rows.count()
     if not number:
         return None
-    some = list(rows.defer("event__snapshot", "event__changes")[:MOST_RELATIVES])
+    some = list(rows.defer("event__snapshot", "event__changes")[:MOST_TOGETHER])
     history.mark_leads(request, some)
     return Together(number, some, history.address(together=first), delivery.replay_of_id is not None)
 

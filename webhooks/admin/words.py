@@ -148,8 +148,10 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
 
 def _grouped(delivery: Delivery) -> tuple[str, str]:
     """Of one that nobody gathered yet."""
-    when = ago(delivery.due_at) if delivery.due_at > timezone.now() else "in a moment"
-    strong = format_html("In Queue: it is sent {}.", when)
+    strong = "In Queue: it is sent in a moment."
+    if delivery.due_at > timezone.now():
+        # Its minute may have begun with another one.
+        strong = format_html("In Queue: it is sent {} at the latest.", ago(delivery.due_at))
     return strong, f"All {delivery.sent_as} of one minute are sent together."
 
 
