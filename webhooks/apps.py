@@ -12,7 +12,7 @@ class WebhooksConfig(AppConfig):
         from leads import jobs
         from webhooks import lapp, receivers, roles
         from webhooks.automation import mail, start
-        from webhooks.outbound import alarms, gather, notify, probe, replay, switch
+        from webhooks.outbound import alarms, gather, handshake, notify, probe, replay, switch
 
         receivers.connect()
         lapp.discover()
@@ -36,4 +36,5 @@ class WebhooksConfig(AppConfig):
             by_the_second=True,
         )
         jobs.declare(mail.JOB, run="webhooks.automation.mail.send", waiting="webhooks.automation.mail.owed")
+        jobs.declare(handshake.JOB, run="webhooks.outbound.handshake.shake", waiting="webhooks.outbound.handshake.owed")
         post_migrate.connect(roles.grant_all, sender=self)

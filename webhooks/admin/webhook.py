@@ -51,7 +51,7 @@ from webhooks.admin.webhook_form import (
 )
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Kind, Webhook
-from webhooks.outbound import rotation, switch, trial
+from webhooks.outbound import handshake, rotation, switch, trial
 from webhooks.outbound.compose import MASK
 
 _PACE = ("execution_delay", "rate_limit")
@@ -299,9 +299,12 @@ class WebhookAdmin(Admin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             obj.save(update_fields=form.columns)
+            moved = {"url", "dialect"}.intersection(form.changed_data)
+            handshake.saved(obj, "" if moved else obj.url)
             return
         obj.secret_since = timezone.now() if obj.secret else None
         obj.save()
+        handshake.saved(obj)
         if obj.secret and not form.secret_was_typed:
             reveal.promise(request, obj, obj.secret)
 

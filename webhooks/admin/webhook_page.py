@@ -19,7 +19,7 @@ from leads.admin.display import MISSING, ago, at, capped, duration, percent, spa
 from webhooks import figures, lapp
 from webhooks.admin import issues, reveal, webhook_health
 from webhooks.admin.exchange import Received, Sent, received, sent
-from webhooks.models import Body, Delivery, Kind, State, Status, Told, Webhook
+from webhooks.models import Body, Delivery, Handshake, Kind, State, Status, Told, Webhook
 from webhooks.outbound import filter_fields, rotation
 from webhooks.outbound.address import Blocked, parse_url
 
@@ -93,6 +93,7 @@ def context(admin: WebhookAdmin, request: HttpRequest, webhook: Webhook) -> dict
         "all_issues": issues.address(webhook=webhook.pk, every=1),
         "may_see_history": request.user.has_perm("webhooks.view_delivery"),
         "card": secret_card(webhook),
+        "handshake": handshake(webhook),
         "filters": filters(webhook),
         "preview_url": reverse("admin:webhooks_webhook_preview", args=[webhook.pk]) if may else "",
         "fresh_secret": reveal.redeem(request, webhook) if reveals else "",
@@ -229,6 +230,38 @@ def secret_card(webhook: Webhook) -> SecretCard:
         next_at=held.next_at,
         lost=held.lost,
     )
+
+
+# The handshake
+
+
+@dataclass(frozen=True, slots=True)
+class Shaken:
+    """How the URL answered to HEAD. tone: of a dot; rest: what that means; at: None while nobody has asked."""
+
+    tone: str
+    strong: str
+    rest: str
+    at: datetime | None
+
+
+def handshake(webhook: Webhook) -> Shaken | None:
+    """None for systems without one."""
+    if not webhook.wire.handshake:
+        return None
+    last = Handshake.objects.filter(pk=webhook.pk).first()
+    if last is None:
+        return Shaken("cancelled", "Not asked yet.", "HEAD is sent when you save another URL.", None)
+    if last.asked_at is None:
+        return Shaken("queued", "Asking…", "HEAD was sent when the webhook was saved, or is about to be.", None)
+    if last.code is not None and 200 <= last.code < 300:
+        return Shaken("success", f"HEAD answered {last.code}.", "", last.asked_at)
+    ignored = f"{webhook.wire.label} wants receivers to answer it. Events are sent all the same."
+    if last.code is not None:
+        return Shaken("failure", f"HEAD answered {last.code}.", ignored, last.asked_at)
+    what, _, why = last.error.partition(". ")
+    strong = f"{capfirst(what.rstrip('.'))}." if what else "No answer was noted."
+    return Shaken("failure", strong, f"{why} {ignored}".strip(), last.asked_at)
 
 
 # Filters

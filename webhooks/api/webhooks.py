@@ -22,7 +22,7 @@ from webhooks import conf, rules
 from webhooks.api.filters import read_filters, refused
 from webhooks.dialects import DIALECTS
 from webhooks.models import Kind, Webhook
-from webhooks.outbound import filter_fields, switch
+from webhooks.outbound import filter_fields, handshake, switch
 from webhooks.outbound.address import Blocked
 from webhooks.outbound.compose import MASK
 from webhooks.wire.dialect import Dialect, Setting
@@ -71,7 +71,7 @@ class WebhookResource(Resource):
         return Webhook(account=self.account)
 
     def store(self, webhook: Webhook, sent: Mapping[str, Any]) -> None:
-        new, former = webhook.pk is None, webhook.dialect
+        new, former, former_url = webhook.pk is None, webhook.dialect, webhook.url
         own = {*_PARTS, *_BIRTH, *_TOLD}
         found = self.faults(webhook, {key: value for key, value in sent.items() if key not in own})
         offices = self._offices(webhook, sent["offices"], found) if "offices" in sent else None
@@ -93,6 +93,7 @@ class WebhookResource(Resource):
             webhook.save(update_fields=[*(key.field.key for key in self.keys), *_COLUMNS])
         if offices is not None:
             webhook.offices.set(offices)
+        handshake.saved(webhook, former_url if former == webhook.dialect else "")
 
     def _place(self, webhook: Webhook, dialect: Dialect | None, sent: Mapping[str, Any]) -> Iterable[Fault]:
         """Name, type, and the URL or Lapp."""

@@ -147,6 +147,12 @@ def build(
     return _Letterhead(webhook, now).request(body, webhook.wire.summary(body).event, message_id, extra)
 
 
+def greeting(webhook: Webhook) -> Request:
+    """The HEAD request of a handshake: the webhook's own headers, and no payload. ValueError; see build."""
+    custom, _ = _Letterhead(webhook, timezone.now()).custom(["User-Agent"])
+    return Request("HEAD", webhook.url, (("User-Agent", conf.USER_AGENT), *custom), b"")
+
+
 def _parcel(claimed: Claimed, paper: _Letterhead, sources: _Sources) -> Parcel:
     body = sources.bodies.get(claimed.body_of)
     if body is None:
@@ -299,7 +305,7 @@ class _Letterhead:
                 signed = signature.sign_standard(message_id, self.timestamp, body, self.secrets)
                 headers.append(("webhook-signature", signed))
         headers += self.dialect.sign(body, self.secrets, self.settings, self.https)
-        custom, masked = self._custom([name for name, _ in headers])
+        custom, masked = self.custom([name for name, _ in headers])
         shown = headers
         if self._secret_headers:
             shown = [(name, MASK if name.lower() in self._secret_headers else value) for name, value in headers]
@@ -313,7 +319,7 @@ class _Letterhead:
             return Request(lapp.METHOD, url, told, body), told
         return Request(self.method, url, (*headers, *custom), body), (*shown, *masked)
 
-    def _custom(self, names: Iterable[str]) -> tuple[Headers, Headers]:
+    def custom(self, names: Iterable[str]) -> tuple[Headers, Headers]:
         """The webhook's own headers, beside those of these names, and the same as history keeps them."""
         ours = tuple(names)
         if ours not in self._last:

@@ -108,6 +108,8 @@ class Dialect:
 
     ValueError when one of them cannot be written.
     """
+    handshake: bool = False
+    """Whether a webhook's URL is asked by a HEAD request when it is saved; the answer is shown to staff and no more."""
     unique_name: bool = False
     """Whether a webhook of this system shares its name with no other one of its account (trimmed, in any case)."""
     one_endpoint: bool = False

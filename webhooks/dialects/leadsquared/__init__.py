@@ -248,4 +248,5 @@ DIALECT = Dialect(
     delays=True,  # LS-A11
     grouped=GROUPED,  # LS-A12
     render_many=render_many,
+    handshake=True,  # its best practices (LS-4)
 )
