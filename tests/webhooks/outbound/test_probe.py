@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from leads import jobs
 from tests import factories
+from tests.program import free_port
 from tests.receiver import Answer, Receiver
 from tests.webhooks.outbound.claims import hurry
 from webhooks.models import Attempt, Delivery, Health, Notice, State, Status, Told, Webhook
@@ -173,7 +174,7 @@ def test_a_failure_leaves_it_paused_uses_no_try_and_stands_in_the_history(receiv
 
 
 def test_a_receiver_that_does_not_answer_is_no_other_failure(receiver: Receiver, paused: Webhook) -> None:
-    Webhook.objects.update(url="http://127.0.0.1:9/gone")
+    Webhook.objects.update(url=f"http://127.0.0.1:{free_port()}/")
     due_now()
     probe.ask(paused.pk)
     assert len(held()) == 3 and Attempt.objects.filter(number=0, code=None, delivery=held()[0]).count() == 1
