@@ -381,11 +381,12 @@ def refuse_merged(row: Row | None) -> None:
 def keep_open(lead_id: int, using: str) -> bool:
     """See to it that nobody merges this lead before the unit ends: what is about to name it would be left behind.
 
-    False where it was merged already.
+    False where somebody did while it was waited for.
     """
-    lock = " FOR KEY SHARE" if connections[using].vendor == "postgresql" else ""
+    if connections[using].vendor != "postgresql":
+        return True  # one transaction writes at a time
     table = connections[using].ops.quote_name(Lead._meta.db_table)
-    rows = statement.run(f"SELECT merged_into_id FROM {table} WHERE id = %s{lock}", [lead_id], using)
+    rows = statement.run(f"SELECT merged_into_id FROM {table} WHERE id = %s FOR KEY SHARE", [lead_id], using)
     return not rows or rows[0][0] is None
 
 
