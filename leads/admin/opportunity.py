@@ -93,8 +93,8 @@ class OpportunityForm(OfLeadForm):
         )
         self.fields["company"] = Reference(
             Company.objects.filter(account_id=account_id),
-            key="company",
-            label="Company",
+            key="company_id",
+            label="Linked company",
             required=False,
             widget=Autocomplete(Opportunity._meta.get_field("company")),
         )

@@ -161,7 +161,7 @@ def test_a_stage_that_its_type_has_lost_stays_until_it_is_changed(crm, sign_in):
         ({"value": "1" * 13}, "no more than 12 digits before the decimal point"),
         ({"value": "1.234"}, "no more than 2 decimal places"),
         ({"expected_on": "soon"}, "Expected must be a date."),
-        ({"company": "999999"}, "Company must be one of those on offer."),
+        ({"company": "999999"}, "Linked company must be one of those on offer."),
         ({"product": "999999"}, "Product must be one of those on offer."),
         ({"owner": "x"}, "Owner must be one of those on offer."),
         ({"description": "x" * 10_001}, "at most 10000 characters"),
@@ -187,7 +187,8 @@ def test_references_of_another_account_are_refused(crm, sign_in):
     }
     for name, pk in theirs.items():
         response = client.post(add_to(lead), filled(client, add_to(lead), name="Roof") | {name: pk})
-        assert f"{name.capitalize()} must be one of those on offer." in Page(response).text
+        label = "Linked company" if name == "company" else name.capitalize()
+        assert f"{label} must be one of those on offer." in Page(response).text
     assert not Opportunity.objects.exists()
 
 
