@@ -14,10 +14,9 @@ from rest_framework.response import Response
 
 from leads.api.errors import Fault, Problem
 from leads.api.filters import Filters, by_id, moment
-from leads.api.of_lead import SCOPES, OfLeadMany, OfLeadResource, OfOneLead
-from leads.api.pagination import PARAMETERS
+from leads.api.of_lead import SCOPES, OfLeadResource, OfOneLead
 from leads.api.permissions import MANY, ONE, Need, needs
-from leads.api.resource import One
+from leads.api.resource import Many, One
 from leads.api.shape import key_of
 from leads.api.view import unknown_keys
 from leads.changes import unit
@@ -50,10 +49,9 @@ class ActivityResource(OfLeadResource):
         return []
 
 
-class Activities(ActivityResource, OfLeadMany):
+class Activities(ActivityResource, Many):
     needs = needs("activity", *SCOPES, MANY)
     filters: ClassVar[Filters] = {"lead_id": by_id("lead_id", "a lead"), **FILTERS}
-    parameters = (*filters, *PARAMETERS)
 
 
 class LeadActivities(ActivityResource, OfOneLead):
@@ -61,7 +59,6 @@ class LeadActivities(ActivityResource, OfOneLead):
     needs = needs("activity", *SCOPES, MANY)
     keys = _KEYS
     filters: ClassVar[Filters] = FILTERS
-    parameters = (*FILTERS, *PARAMETERS)
 
 
 class OneActivity(ActivityResource, One):

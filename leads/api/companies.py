@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django.db.models import Q
+
 from leads.api.entities import EntityResource
+from leads.api.filters import Filters, by_id
 from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One
 from leads.api.shape import key_of
@@ -37,6 +42,11 @@ class CompanyResource(EntityResource):
 
 
 class Companies(CompanyResource, Many):
+    filters: ClassVar[Filters] = {
+        "name": lambda value: Q(name=value),
+        "type": lambda value: Q(type=value),
+        "owner_id": by_id("owner_id", "a user"),
+    }
     needs = needs("company", *_SCOPES, MANY)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from django.db.models import QuerySet
 
-from leads.api.entities import EntityResource
 from leads.api.errors import missing
 from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One
-from leads.api.shape import Offered, key_of
+from leads.api.shape import key_of
+from leads.api.typed import TypedResource
 from leads.api.view import id_of
 from leads.models import ActivityType, Company, CompanyActivity
 from leads.models.apikey import Scope as KeyScope
@@ -21,12 +20,13 @@ from leads.models.kind import ActivityKind
 _SCOPES = (KeyScope.CRM_READ, KeyScope.CRM_WRITE)
 
 
-class CompanyActivityResource(EntityResource):
+class CompanyActivityResource(TypedResource):
     model = CompanyActivity
     keys = tuple(
         key_of(CompanyActivity, name) for name in ("type", "status", "note", "score", "happened_at", "owner", "fields")
     )
     order = ("happened_at", "id")
+    words = "an activity type of the account, for companies"
 
     @cached_property
     def company(self) -> Company:
@@ -42,9 +42,8 @@ class CompanyActivityResource(EntityResource):
     def new(self) -> CompanyActivity:
         return CompanyActivity(account=self.account, company=self.company)
 
-    def offered(self) -> Mapping[str, Offered]:
-        types = ActivityType.objects.filter(account=self.account, kind=ActivityKind.COMPANY)
-        return {**super().offered(), "type_id": Offered(types, "an activity type of the account, for companies")}
+    def kinds(self) -> QuerySet[Any]:
+        return ActivityType.objects.filter(account=self.account, kind=ActivityKind.COMPANY)
 
 
 class CompanyActivities(CompanyActivityResource, Many):

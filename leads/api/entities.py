@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import DEFAULT_DB_ALIAS
 
+from leads.api.errors import missing
 from leads.api.resource import Resource
 from leads.api.shape import Offered
 from leads.models.entity import Entity
@@ -23,7 +24,10 @@ class EntityResource(Resource):
         return {"owner_id": Offered(self.scope.choosable_owners(self.account.pk), OWNER)}
 
     def wire(self, record: Any) -> dict[str, Any]:
-        return self.wired([record])[0]
+        """As it is stored. Raises Problem 404 where somebody deleted it meanwhile."""
+        for told in self.wired([record]):
+            return told
+        raise missing(self.noun)
 
     def wired(self, records: Sequence[Any]) -> list[dict[str, Any]]:
         """A record that was deleted since is left out."""

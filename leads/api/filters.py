@@ -80,10 +80,13 @@ def _phone(value: str) -> Q:
     return Q(phone=value) if e164 is None else Q(phone=value) | Q(phone_e164=e164)
 
 
-def _boolean(value: str) -> Q:
-    if value not in ("true", "false"):
-        raise _Refused("must be true or false")
-    return Q(callable=value == "true")
+def truth(key: str) -> Callable[[str], Q]:
+    def condition(value: str) -> Q:
+        if value not in ("true", "false"):
+            raise _Refused("must be true or false")
+        return Q(**{key: value == "true"})
+
+    return condition
 
 
 def moment(look_up: str) -> Callable[[str], Q]:
@@ -116,7 +119,7 @@ FILTERS: Final[Filters] = {
     "email": _email("email"),
     "business_email": _email("business_email"),
     "phone": _phone,
-    "callable": _boolean,
+    "callable": truth("callable"),
     # Together they tile time: what was created at the very moment is in one of two ranges, never in both.
     "created_after": moment("created_at__gte"),
     "created_before": moment("created_at__lt"),

@@ -9,10 +9,9 @@ from django.db.models import Q, QuerySet
 
 from leads.api.errors import Fault
 from leads.api.filters import Filters, by_id, moment, one_of
-from leads.api.of_lead import SCOPES, OfLeadMany, OfLeadResource, OfOneLead
-from leads.api.pagination import PARAMETERS
+from leads.api.of_lead import SCOPES, OfLeadResource, OfOneLead
 from leads.api.permissions import MANY, ONE, needs
-from leads.api.resource import One
+from leads.api.resource import Many, One
 from leads.api.shape import Offered, key_of
 from leads.models import Company, Opportunity, OpportunityType, Product
 from leads.models.opportunity import OpportunityStatus
@@ -62,10 +61,9 @@ class OpportunityResource(OfLeadResource):
         return [Fault("stage", "stage", f"must be a stage of {opportunity.type}: {', '.join(stages)}")]
 
 
-class Opportunities(OpportunityResource, OfLeadMany):
+class Opportunities(OpportunityResource, Many):
     needs = needs("opportunity", *SCOPES, MANY)
     filters: ClassVar[Filters] = {"lead_id": by_id("lead_id", "a lead"), **FILTERS}
-    parameters = (*filters, *PARAMETERS)
 
 
 class LeadOpportunities(OpportunityResource, OfOneLead):
@@ -73,7 +71,6 @@ class LeadOpportunities(OpportunityResource, OfOneLead):
     needs = needs("opportunity", *SCOPES, MANY)
     keys = _KEYS
     filters: ClassVar[Filters] = FILTERS
-    parameters = (*FILTERS, *PARAMETERS)
 
 
 class OneOpportunity(OpportunityResource, One):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django.db.models import Q
+
 from leads.api.entities import EntityResource
+from leads.api.filters import Filters, truth
 from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One
 from leads.api.shape import key_of
@@ -21,6 +26,12 @@ class ProductResource(EntityResource):
 
 
 class Products(ProductResource, Many):
+    filters: ClassVar[Filters] = {
+        "name": lambda value: Q(name=value),
+        "code": lambda value: Q(code=value),
+        "category": lambda value: Q(category=value),
+        "is_active": truth("is_active"),
+    }
     needs = needs("product", *_SCOPES, MANY)
 
 

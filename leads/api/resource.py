@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from leads.api import pagination
 from leads.api.errors import Fault, Problem, missing
+from leads.api.filters import Filters, condition
 from leads.api.shape import Key, Offered, lay_over, taken
 from leads.api.view import View, id_of
 from leads.changes import unit
@@ -83,10 +84,18 @@ class Resource(View):
 
 
 class Listed(Resource):
+    """filters: what the query may ask for beside the page."""
+
+    filters: ClassVar[Filters] = {}
     parameters: ClassVar[Collection[str]] = pagination.PARAMETERS
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.parameters = (*cls.filters, *pagination.PARAMETERS)
+
     def get(self, request: Request, **place: str) -> Response:
-        page = pagination.page(self.records(), self.order, request, oldest_first=self.oldest_first)
+        records = self.records().filter(condition(request.query_params, self.filters))
+        page = pagination.page(records, self.order, request, oldest_first=self.oldest_first)
         return Response(pagination.listed(request, page, self.wired(page.rows)))
 
 

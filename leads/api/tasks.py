@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from leads.api.entities import EntityResource
 from leads.api.errors import Fault, Problem
+from leads.api.filters import Filters, one_of
 from leads.api.leads import find
-from leads.api.pagination import PARAMETERS
 from leads.api.permissions import MANY, ONE, Need, needs
 from leads.api.resource import Many, One
 from leads.api.shape import Offered, key_of
@@ -53,15 +53,7 @@ class TaskResource(EntityResource):
 
 class _Listed(TaskResource, Many):
     needs = needs("task", *_SCOPES, MANY)
-    parameters = ("status", *PARAMETERS)  # type: ignore[assignment]
-
-    def records(self) -> QuerySet[Any]:
-        tasks = super().records()
-        if self.request.method == "POST" or (status := self.request.query_params.get("status")) is None:
-            return tasks
-        if status not in TaskStatus:
-            raise Problem(400, faults=[Fault("status", "filter", f"must be one of {', '.join(TaskStatus)}")])
-        return tasks.filter(status=status)
+    filters: ClassVar[Filters] = {"status": one_of("status", TaskStatus.values)}
 
 
 class Tasks(_Listed):

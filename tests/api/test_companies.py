@@ -9,7 +9,7 @@ import pytest
 
 from leads import roles
 from leads.models import ActivityType, Company, CompanyActivity, Lead, Product
-from tests.api.conftest import VENDOR, KeyClient, World, member
+from tests.api.conftest import VENDOR, KeyClient, World, check_shape, member
 from tests.api.test_set_up import check_refused
 from webhooks.models import Event
 
@@ -126,7 +126,7 @@ def test_what_an_activity_of_a_company_cannot_be(manager: KeyClient, world: Worl
         check_refused(manager, {"type_id": type_id}, "type_id", rule, POST=address)
     activity = CompanyActivity.objects.create(company=company, type=review)
     for sent, field, rule in (
-        ({"fields": {"Mood": "good"}}, "fields", "rule"),
+        ({"fields": {"Mood": "good"}}, "fields", "fields"),
         ({"fields": {"Mood": 5}}, "fields", "string_values"),
         ({"fields": "good"}, "fields", "string_values"),
         ({"score": 1.5}, "score", "integer"),
@@ -146,6 +146,52 @@ def test_a_list_takes_as_many_statements_whatever_its_length(
         Company.objects.create(account=world.account, name=f"Company {number}", owner=manager.key.user)
     with django_assert_max_num_queries(8):
         assert len(manager.get(COMPANIES).json()["data"]) == 5
+
+
+@pytest.mark.parametrize(
+    "query", ["name=Hartley+Design", "type=Customer", "owner_id={owner}", "type=Customer&owner_id={owner}&limit=1"]
+)
+def test_companies_are_filtered(manager: KeyClient, world: World, query: str):
+    owner = manager.key.user_id
+    found = Company.objects.create(account=world.account, name="Hartley Design", type="Customer", owner_id=owner)
+    Company.objects.create(account=world.account, name="Elsewhere", type="customer")
+    Company.objects.create(account=world.other, name="Hartley Design", type="Customer")
+    listed = manager.get(f"{COMPANIES}?{query.format(owner=owner)}").json()["data"]
+    assert [row["id"] for row in listed] == [found.pk]
+
+
+@pytest.mark.parametrize("query", ["code=SUR-1", "is_active=false", "name=Survey", "category=Services"])
+def test_products_are_filtered(manager: KeyClient, world: World, query: str):
+    words = {"code": "SUR-1", "category": "Services", "is_active": False}
+    found = Product.objects.create(account=world.account, name="Survey", **words)
+    Product.objects.create(account=world.account, name="Valuation")
+    assert [row["id"] for row in manager.get(f"{PRODUCTS}?{query}").json()["data"]] == [found.pk]
+
+
+@pytest.mark.parametrize(
+    "path, field",
+    [
+        (f"{COMPANIES}?owner_id=me", "owner_id"),
+        (f"{COMPANIES}?name=", "name"),
+        (f"{COMPANIES}?type=a%00", "type"),
+        (f"{COMPANIES}?colour=red", "colour"),
+        (f"{PRODUCTS}?is_active=yes", "is_active"),
+    ],
+)
+def test_bad_filters_are_refused_by_name(manager: KeyClient, path: str, field: str):
+    check_shape(manager.get(path), 400, "invalid", fields=[field])
+
+
+def test_another_type_of_an_activity_keeps_the_fields_that_both_ask(manager: KeyClient, world: World):
+    review = world.account.activitytypes.get(code=202)
+    review.fields = ["Mood", "Next step"]
+    review.save()
+    visit = ActivityType.objects.create(account=world.account, name="Visit", kind="company", fields=["Next step"])
+    company = Company.objects.create(account=world.account, name="Hartley Design")
+    address = f"{COMPANIES}/{company.pk}/activities"
+    made = make(manager, address, type_id=review.pk, fields={"Mood": "good", "Next step": "Call"})
+    changed = manager.send("PATCH", f"{address}/{made['id']}", {"type_id": visit.pk}).json()
+    assert (changed["type"], changed["fields"]) == ("Visit", {"Next step": "Call"})
 
 
 def test_a_product(manager: KeyClient, world: World):

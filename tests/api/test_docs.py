@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 from leads.api.activities import Activities
+from leads.api.companies import Companies
 from leads.api.errors import STATUSES
 from leads.api.filters import FILTERS
 from leads.api.opportunities import Opportunities
 from leads.api.pagination import LARGEST, USUAL
 from leads.api.parser import DEEPEST, LARGEST_BODY
+from leads.api.products import Products
 from leads.custom import KINDS
 from leads.fields import FIELDS
 from leads.models import ActivityType, OpportunityType
@@ -27,7 +29,9 @@ TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 
 
 def test_scopes_filters_codes_and_limits():
-    filters = {**FILTERS, **Activities.filters, **Opportunities.filters}
+    filters = {**FILTERS}
+    for listed in (Activities, Opportunities, Companies, Products):
+        filters |= listed.filters
     for word in [*Scope, *filters, *dict(KINDS), *GENERATION, *DIALECTS, *OPERATORS]:
         assert f"`{word}`" in TEXT
     for status, (code, _) in STATUSES.items():
