@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from leads import jobs
-from webhooks.models import Handshake, Webhook
+from webhooks.models import Handshake, Kind, Webhook
 from webhooks.outbound import compose, deliver
 from webhooks.wire.exchange import Failure
 
@@ -25,7 +25,7 @@ DEADLINE = 10.0
 
 def saved(webhook: Webhook, former_url: str = "") -> None:
     """In the transaction that saved it. former_url: what its URL was before; "" of a new one, or of another system."""
-    if not webhook.wire.handshake:
+    if not webhook.wire.handshake or webhook.kind == Kind.LAPP:
         Handshake.objects.filter(pk=webhook.pk).delete()
     elif webhook.url != former_url:
         anew = {"wanted_at": timezone.now(), "asked_at": None, "code": None, "error": ""}

@@ -46,7 +46,7 @@ def ask(webhook_id: int) -> None:
         compose.store(parcels)
     for parcel in parcels:
         started_at, started = datetime.now(UTC), time.monotonic()
-        exchange = deliver.door().send(parcel.request, deadline=parcel.deadline)
+        exchange = deliver.way_of(parcel.request).send(parcel.request, deadline=parcel.deadline)
         duration_ms = round((time.monotonic() - started) * 1000)
         with transaction.atomic():
             # For as long as this lasts: what is saved meanwhile is held before, or queued after.
