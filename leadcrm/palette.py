@@ -12,7 +12,7 @@ from unfold.dataclasses import SearchResult
 from leadcrm.links import allowed, page
 from leadcrm.sidebar import MENU, Item, may_open
 from leads.admin.base import scope_of
-from leads.models import Lead, Office
+from leads.models import Lead, Office, Opportunity
 from leads.validation import read_phone
 from webhooks import dialects
 from webhooks.models import Delivery, Status, Webhook
@@ -27,7 +27,11 @@ _MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z_-]+")
 WORDS: Mapping[str, Sequence[str]] = {
     "index": ("dashboard", "overview", "start"),
     "leads_lead_changelist": ("contacts", "enquiries", "people", "view leads"),
+    "leads_opportunity_changelist": ("deals", "opportunities won", "forecast"),
+    "leads_activity_changelist": ("calls", "phone calls", "meetings", "sales activities"),
     "leads_pipeline_changelist": ("stages", "sales process", "deal stages", "funnel"),
+    "leads_opportunitytype_changelist": ("deal types", "opportunity stages", "opportunity fields"),
+    "leads_activitytype_changelist": ("activity codes", "activity fields", "custom activities", "sales activity"),
     "leads_tag_changelist": ("labels", "categories"),
     "leads_leadlist_changelist": ("segments", "audiences", "contact lists"),
     "leads_campaign_changelist": ("sequences", "mailings", "outreach"),
@@ -134,6 +138,13 @@ def _leads(request: HttpRequest, words: str) -> Iterator[SearchResult]:
         yield SearchResult(str(lead), ", ".join(fact for fact in facts if fact) or "Lead", link, "contacts")
 
 
+def _opportunities(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    seen = Opportunity.objects.filter(scope_of(request).in_offices("lead__"), name__icontains=words)
+    for opportunity in seen.select_related("lead").order_by("-created_at", "-pk")[:PER_KIND]:
+        link = page("leads_opportunity_change", opportunity.pk)
+        yield SearchResult(opportunity.name, f"Opportunity, {opportunity.lead}", link, "paid")
+
+
 def _offices(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     offices: QuerySet[Office] = scope_of(request).offices().filter(name__icontains=words).select_related("account")
     for office in offices.order_by("name")[:PER_KIND]:
@@ -166,6 +177,7 @@ def _deliveries(request: HttpRequest, words: str) -> Iterator[SearchResult]:
 
 _KINDS: Sequence[tuple[str, Callable[[HttpRequest, str], Iterator[SearchResult]]]] = (
     ("leads.view_lead", _leads),
+    ("leads.view_opportunity", _opportunities),
     ("webhooks.view_webhook", _webhooks),
     ("leads.view_office", _offices),
     ("webhooks.view_delivery", _deliveries),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import get_text_list
 from unfold.decorators import action, display
 
 from leads import fields
@@ -358,6 +359,10 @@ class LeadAdmin(LeadMerge):
         belong, stay = ("belongs", "stays") if children == 1 else ("belong", "stay")
         told = "Webhooks that listen to lead.deleted are told. What was sent before stays in Webhook History."
         losing = f" {plural(children, 'lead')} that {belong} to it {stay}, without a parent." if children else ""
+        counts = {words: getattr(lead, words[1]).count() for words in _GONE}
+        if gone := sum(counts.values()):
+            named = get_text_list([plural(count, *words) for words, count in counts.items() if count], "and")
+            losing += f" {named} {'goes' if gone == 1 else 'go'} with it."
         merged = lead.merged(manager="with_merged").count()  # type: ignore[operator]
         if merged:
             losing += f" {plural(merged, 'lead')} that {'was' if merged == 1 else 'were'} merged into it"
@@ -370,6 +375,8 @@ def _is_merged(obj: Any) -> bool:
 
 
 _FEW = 8
+# What is deleted with a lead: one of it, and the relation.
+_GONE = (("activity", "activities"), ("opportunity", "opportunities"), ("task", "tasks"))
 _UNASSIGNED: SafeString = mark_safe('<span class="lc-subtle">Unassigned</span>')
 
 

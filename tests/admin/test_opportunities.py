@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leads.models import Company, Lead, Opportunity, OpportunityType, Product
+from leads.models import Activity, ActivityType, Company, Lead, Opportunity, OpportunityType, Product
 from tests import factories
 from tests.admin.page import Page
 from webhooks.models import Event
@@ -214,6 +214,28 @@ def test_the_list_of_all_has_what_the_user_sees(crm, sign_in):
     assert names(crm.manager, f"?owner={crm.staff.pk}") == ["Roof"]
     assert names(crm.manager, "?q=Ben") == ["Cellar"]
     assert "Roof Olivia Hartley Opportunity Proposal Open 1,200 staff" in Page(sign_in(crm.manager).get(LIST)).text
+
+
+def test_who_deletes_a_lead_is_told_what_goes_with_it(crm, sign_in):
+    lead, client = factories.lead(office=crm.leeds), sign_in(crm.manager)
+    page = f"/admin/leads/lead/{lead.pk}/delete/"
+    opportunity(lead)
+    assert "1 opportunity goes with it." in Page(client.get(page)).text
+    opportunity(lead, "Cellar")
+    call = ActivityType.objects.get(account=crm.account, code=21)
+    Activity.objects.create(lead=lead, type=call)
+    assert "1 activity and 2 opportunities go with it." in Page(client.get(page)).text
+    client.post(page, {"post": "yes"})
+    assert told() == ["opportunity.created"] * 2 + ["opportunity.deleted"] * 2
+    assert not Activity.objects.exists()
+
+
+def test_opportunities_are_found_by_their_name_within_reach(crm, sign_in):
+    opportunity(factories.lead(office=crm.leeds), "Slate roof")
+    opportunity(factories.lead(office=crm.york), "Roof garden")
+    for user, names in ((crm.staff, {"Slate roof"}), (crm.manager, {"Slate roof", "Roof garden"})):
+        text = Page(sign_in(user).get("/admin/search/?extended=1&s=roof")).text
+        assert {name for name in ("Slate roof", "Roof garden") if name in text} == names
 
 
 def test_opportunities_of_leads_beyond_the_users_reach_are_missing(crm, sign_in):
