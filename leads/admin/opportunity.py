@@ -57,6 +57,7 @@ def panel(request: HttpRequest, lead: Lead) -> Panel | None:
             ],
             "earlier": count - len(shown),
             "all": f"?{TAB}=all#{TAB}",
+            "may_change": request.user.has_perm("leads.change_opportunity"),
             "add": from_lead(reverse("admin:leads_opportunity_add"), lead=lead.pk)
             if request.user.has_perm("leads.add_opportunity")
             else "",

@@ -61,9 +61,8 @@ def test_the_tab_on_the_leads_page_has_the_newest_first(crm, sign_in):
     for user in (crm.staff, crm.manager, crm.auditor):
         text = Page(sign_in(user).get(tab_of(lead))).text
         assert "Opportunities 2" in text
-        assert (
-            "Roof Open Open opportunity Type Opportunity Stage Proposal Value 1,200.50 Expected – Owner staff" in text
-        )
+        link = "View opportunity" if user == crm.auditor else "Edit opportunity"
+        assert f"Roof Open {link} Type Opportunity Stage Proposal Value 1,200.50 Expected – Owner staff" in text
         assert "Value – Expected 1 Dec 2026 Owner Unassigned" in text
         assert text.index("Cellar <b>") < text.index("Roof")
     assert "Cellar" not in Page(sign_in(crm.viewer).get(tab_of(lead))).text
@@ -94,6 +93,14 @@ def test_an_opportunity_is_added_and_told(crm, sign_in):
     assert (stored.product, stored.owner, stored.description) == (survey, crm.staff, "All of it")
     assert (stored.fields, stored.created_by) == ({"Budget": "12k"}, crm.staff)
     assert told() == ["opportunity.created"]
+
+
+def test_a_superuser_adds_one_with_what_the_leads_account_has(crm, sign_in):
+    lead, client = factories.lead(account=crm.other, office=crm.whitby), sign_in(crm.superuser)
+    data = filled(client, add_to(lead), name="Harbour wall")
+    assert (data["type"], data["owner"]) == ([str(kind(lead).pk)], [""])
+    client.post(add_to(lead), data)
+    assert Opportunity.objects.get().account == crm.other
 
 
 def test_each_change_tells_what_it_is(crm, sign_in):
