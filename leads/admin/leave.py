@@ -53,7 +53,12 @@ class LeaveForm(OwnedForm):
         self.fields["ends_on"] = Day("Last day")
 
     def _person(self, leave: Leave) -> Reference:
-        options: dict[str, Any] = {"key": "person", "label": "Person", "widget": UnfoldAdminSelectWidget()}
+        options: dict[str, Any] = {
+            "key": "person",
+            "label": "Person",
+            "empty_label": "Select value",
+            "widget": UnfoldAdminSelectWidget(),
+        }
         if leave.account_id is None:
             people = User.objects.filter(is_active=True, membership__isnull=False).select_related("membership__account")
             return AccountOwner(people.order_by("membership__account__name", *_BY_NAME), **options)
