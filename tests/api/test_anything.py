@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leads import roles
 from leads.api.filters import FILTERS
 from leads.fields import BY_WIRE, FIELDS
-from leads.models import CustomField, Lead, Message, Tag
-from tests.api.conftest import VENDOR, KeyClient, World, counts
+from leads.models import CustomField, Lead, Leave, Message, Tag, Task
+from tests.api.conftest import VENDOR, KeyClient, World, counts, member
 
 LEADS = "/api/v1/leads"
 
@@ -159,18 +161,49 @@ KINDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "campaign_step": NUMBERS,
         "word_limit": NUMBERS,
     },
+    "tasks": {
+        "name": TEXTS,
+        "category": TEXTS,
+        "description": TEXTS,
+        "due_at": st.one_of(st.just("2026-12-01T09:00:00.250+01:00"), TEXTS),
+        "remind_at": TEXTS,
+        "lead_id": NUMBERS,
+        "owner_id": NUMBERS,
+        "status": TEXTS,
+    },
+    "users": {
+        "first_name": TEXTS,
+        "phone": TEXTS,
+        "time_zone": st.one_of(st.sampled_from(["Europe/London", "../UTC", "UTC\n"]), TEXTS),
+        "availability": st.one_of(st.sampled_from(["busy", "Busy"]), TEXTS),
+        "is_active": st.booleans(),
+    },
+    "leaves": {
+        "user_id": NUMBERS,
+        "starts_on": st.one_of(st.dates().map(str), TEXTS),
+        "ends_on": st.one_of(st.dates().map(str), TEXTS),
+        "reason": TEXTS,
+    },
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_of_each_kind(manager: KeyClient, world: World, kind: str):
     message = Message.objects.create(lead=world.lead_a, type="inbound", body="Hello")
+    task = Task.objects.create(lead=world.lead_a, name="Call back", due_at=timezone.now())
+    ada = member("ada", world.account, roles.STAFF, world.a)
+    leave = Leave.objects.create(account=world.account, user=ada, starts_on="2026-12-21", ends_on="2026-12-24")
     address, pk = {
         "tags": ("/api/v1/tags", Tag.objects.create(account=world.account, name="vip").pk),
         "pipelines": ("/api/v1/pipelines", world.lettings.pk),
         "custom-fields": ("/api/v1/custom-fields", CustomField.objects.get(account=world.account, key="areas").pk),
         "messages": (f"{LEADS}/{world.lead_a.pk}/messages", message.pk),
+        "tasks": ("/api/v1/tasks", task.pk),
+        "users": ("/api/v1/users", ada.pk),
+        "leaves": ("/api/v1/leaves", leave.pk),
     }[kind]
+    # People are made in the admin.
+    ways = {"PATCH": f"{address}/{pk}"} if kind == "users" else {"POST": address, "PATCH": f"{address}/{pk}"}
 
     @MANY
     @given(
@@ -181,7 +214,7 @@ def test_records_of_each_kind(manager: KeyClient, world: World, kind: str):
         )
     )
     def send(sent: Any):
-        for method, path in (("POST", address), ("PATCH", f"{address}/{pk}")):
+        for method, path in ways.items():
             before = counts()
             response = manager.send(method, path, json.dumps(sent))
             assert response.status_code in (200, 201, 400, 409), (method, sent, response.content)
