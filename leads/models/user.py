@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F
 
-from leads.changes import Row
-from leads.models.record import Record, RecordQuerySet
+from leads.changes import Row, Unit
+from leads.models.record import Columns, Record, RecordQuerySet
 from leads.names import full_name
 from leads.validation import in_seconds
 
@@ -66,6 +66,12 @@ class User(Record, AbstractUser):
     @property
     def full_name(self) -> str:
         return full_name(self.username, self.first_name, self.last_name) or ""
+
+    def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
+        # Signing in writes a column that is told to nobody: no version, which the unit would take back.
+        if written is not None and not set(written) & set(_COLUMNS):
+            return set()
+        return super().derive(before, stored, written, work)
 
     # What a unit of work asks (leads/models/record.py).
 

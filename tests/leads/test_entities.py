@@ -219,6 +219,21 @@ def test_a_person(account: Account, told: list[Fact]) -> None:
     assert types(told) == []
 
 
+def test_signing_in_is_one_write(dana: User, django_assert_num_queries: Any) -> None:
+    dana.last_login = timezone.now()
+    with django_assert_num_queries(4):  # a savepoint, the row, the write, the savepoint's end
+        dana.save(update_fields=["last_login"])
+    stored = User.objects.get(pk=dana.pk)
+    assert (stored.last_login, stored.version) == (dana.last_login, 1)
+    with unit():
+        dana.first_name = "Diana"
+        dana.save()
+        dana.last_login = None
+        dana.save(update_fields=["last_login"])
+    stored = User.objects.get(pk=dana.pk)
+    assert (stored.last_login, stored.first_name, stored.version) == (None, "Diana", 2)
+
+
 def test_a_leave(account: Account, dana: User, told: list[Fact]) -> None:
     leave = Leave.objects.create(account=account, user=dana, starts_on=date(2026, 12, 1), ends_on=date(2026, 12, 3))
     assert told[0].snapshot | {"user_name": "Dana Moss", "starts_on": "2026-12-01"} == told[0].snapshot
