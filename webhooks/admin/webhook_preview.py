@@ -57,7 +57,8 @@ def preview(webhook: Webhook, office_ids: Collection[int], *, typed: bool, leads
     try:
         signed = _signed(webhook, now, typed)
         if found is None:
-            made, shown = compose.build(webhook, compose.sample(webhook), _message_id(webhook), now)
+            body, heard_as = compose.sample(webhook)
+            made, shown = compose.build(webhook, body, _message_id(webhook), now, heard_as=heard_as)
         else:
             event, heard_as = found
             message_id = f"msg_{event.uid}_{webhook.pk or 'new'}"

@@ -132,19 +132,24 @@ def read_events(event_ids: Collection[int]) -> dict[int, Frozen]:
     return {pk: _frozen(*values) for pk, *values in _read(Event, "id", _EVENT, event_ids)}
 
 
-def sample(webhook: Webhook) -> bytes:
-    """The body of Send Test."""
-    return webhook.wire.sample(_settings(webhook))
+def sample(webhook: Webhook) -> tuple[bytes, str]:
+    """The body of Send Test, and the name of its event."""
+    dialect, settings = webhook.wire, _settings(webhook)
+    if dialect.sample_many is not None and webhook.events and dialect.grouped.issuperset(webhook.events):
+        return dialect.sample_many(webhook.events[0], settings), webhook.events[0]
+    body = dialect.sample(settings)
+    return body, dialect.summary(body).event
 
 
 def build(
-    webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: Headers = ()
+    webhook: Webhook, body: bytes, message_id: str, now: datetime, extra: Headers = (), heard_as: str = ""
 ) -> tuple[Request, tuple[tuple[str, str], ...]]:
     """The signed request, and its headers as history keeps them: values that are secrets are masked.
 
-    The body itself tells which event it is of.
+    heard_as: where the body itself does not tell which event it is of.
     """
-    return _Letterhead(webhook, now).request(body, webhook.wire.summary(body).event, message_id, extra)
+    heard_as = heard_as or webhook.wire.summary(body).event
+    return _Letterhead(webhook, now).request(body, heard_as, message_id, extra)
 
 
 def greeting(webhook: Webhook) -> Request:

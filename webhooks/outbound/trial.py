@@ -30,11 +30,12 @@ def send_test(webhook: Webhook) -> Delivery:
     Takes as long as the try does: at most the webhook's time limit. Call it outside of any transaction. Raises
     ValueError when the request cannot be written, as when its secret cannot be decrypted.
     """
-    body, now = compose.sample(webhook), datetime.now(UTC)
+    now = datetime.now(UTC)
+    body, heard_as = compose.sample(webhook)
     message_id = f"msg_{ulid(time.time_ns() // 1_000_000, secrets.token_bytes(10))}_{webhook.pk}"
-    request, shown = compose.build(webhook, body, message_id, now)
+    request, shown = compose.build(webhook, body, message_id, now, heard_as=heard_as)
     request = replace(request, headers=(*request.headers, *TEST_HEADER))
-    delivery = _claimed(webhook, message_id, body)
+    delivery = _claimed(webhook, message_id, body, heard_as)
     claimed = Claimed(
         id=delivery.pk,
         fence=delivery.fence,
@@ -57,7 +58,7 @@ def send_test(webhook: Webhook) -> Delivery:
     return delivery
 
 
-def _claimed(webhook: Webhook, message_id: str, body: bytes) -> Delivery:
+def _claimed(webhook: Webhook, message_id: str, body: bytes, heard_as: str) -> Delivery:
     """The row and its bytes, as if a worker had claimed it: nobody else sends it."""
     with transaction.atomic():
         Webhook.objects.select_for_update(no_key=True).get(pk=webhook.pk)  # nobody deletes it meanwhile
@@ -66,7 +67,7 @@ def _claimed(webhook: Webhook, message_id: str, body: bytes) -> Delivery:
             webhook=webhook,
             webhook_name=webhook.name,
             dialect=webhook.dialect,
-            sent_as=webhook.wire.summary(body).event,
+            sent_as=heard_as,
             message_id=message_id,
             test=True,
             status=Status.SENDING,

@@ -108,6 +108,8 @@ class Dialect:
 
     ValueError when one of them cannot be written.
     """
+    sample_many: Callable[[str, Mapping[str, Any]], bytes] | None = None
+    """(a name in `grouped`, the webhook's settings) to the body of Send Test to a webhook that hears such alone."""
     handshake: bool = False
     """Whether a webhook's URL is asked by a HEAD request when it is saved; the answer is shown to staff and no more."""
     unique_name: bool = False

@@ -62,6 +62,17 @@ def test_every_system_can_be_tried(receiver, system):
     assert (delivery.status, delivery.sent_as in webhook.events) == (Status.SUCCESS, True)
 
 
+@pytest.mark.parametrize("event", sorted(DIALECTS["leadsquared"].grouped))
+def test_what_is_sent_together_is_tried_as_an_array_of_one(receiver, event):
+    delivery = trial.send_test(factories.webhook(receiver.url, dialect="leadsquared", events=[event]))
+    (request,) = receiver.received
+    (element,) = json.loads(request.body)
+    assert ("CompanyActivityId" in element) == event.startswith("Account")
+    assert ("CancelledOn" in element) == event.endswith("Cancel")
+    assert request.target.endswith(f"eventType={event}")
+    assert (delivery.sent_as, delivery.status, delivery.sent_with_id) == (event, "success", None)
+
+
 def test_the_method_that_was_chosen_is_used_and_kept(receiver):
     delivery = trial.send_test(factories.webhook(receiver.url, dialect="save_lead", settings={"method": "PUT"}))
     assert receiver.received[0].method == delivery.attempts.get().method == "PUT"

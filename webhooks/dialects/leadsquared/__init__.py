@@ -125,6 +125,15 @@ def sample(settings: Mapping[str, Any]) -> bytes:
     return _written(_SAMPLE, settings)
 
 
+def sample_many(heard_as: str, settings: Mapping[str, Any]) -> bytes:
+    """One activity, as an array."""
+    type_ = next(type_ for type_, code in CODES.items() if code == heard_as)
+    record = "company_activity" if type_.startswith("account_") else "activity"
+    data = {**_SAMPLE_ACTIVITY, "cancelled_at": _SAMPLE_TIME if type_.endswith(".cancelled") else None}
+    event = Event(type_, datetime.fromisoformat(_SAMPLE_TIME), record, data["id"], 1, data)
+    return render_many([event], settings)
+
+
 def summary(body: bytes) -> Summary:
     """Which change it was, the URL alone tells; a body of any kind is read."""
     received = _read(body)
@@ -220,6 +229,28 @@ _SAMPLE: Mapping[str, Any] = {
     "LeadLastModifiedOn": "2026-11-21 09:14:05",
 }
 
+_SAMPLE_TIME = "2026-11-21T09:14:05Z"
+_SAMPLE_ACTIVITY: Mapping[str, Any] = {
+    "id": 5120,
+    "lead_id": 1842,
+    "company_id": 77,
+    "company_name": "Smith & Sons",
+    "type": "Outbound phone call",
+    "type_code": 22,
+    "type_kind": "lead",
+    "created_by_id": 3,
+    "created_by_name": "Dana Moss",
+    "created_at": _SAMPLE_TIME,
+    "modified_at": _SAMPLE_TIME,
+    "happened_at": _SAMPLE_TIME,
+    "score": 0,
+    "status": "Answered",
+    "owner_id": 3,
+    "owner_name": "Dana Moss",
+    "owner": "dana.moss@example.com",
+    "note": "Asked for a visit on Friday.",
+}
+
 DIALECT = Dialect(
     name="leadsquared",
     label="LeadSquared",
@@ -248,5 +279,6 @@ DIALECT = Dialect(
     delays=True,  # LS-A11
     grouped=GROUPED,  # LS-A12
     render_many=render_many,
+    sample_many=sample_many,
     handshake=True,  # its best practices (LS-4)
 )
