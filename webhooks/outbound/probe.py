@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from webhooks import conf, sql
 from webhooks.models import Delivery, Health, State, Status, Webhook
-from webhooks.outbound import compose, deliver, settle, switch
+from webhooks.outbound import compose, deliver, settle, switch, together
 from webhooks.outbound.parcel import Claimed, Result
 from webhooks.wire.policy import farewell
 
@@ -59,7 +59,7 @@ def ask(webhook_id: int) -> None:
 
 
 def _claim(webhook_id: int) -> Claimed | None:
-    """The oldest held delivery; None where somebody else asks, or nobody is to."""
+    """The oldest held delivery whose time has come; None where somebody else asks, or nobody is to."""
     with transaction.atomic():
         paused = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id, state=State.PAUSED).first()
         every = paused.wire.pause.probe_every if paused is not None else None
@@ -71,10 +71,11 @@ def _claim(webhook_id: int) -> Claimed | None:
             return None
         found = sql.run(
             f"""
-            UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")}
+            UPDATE {_TABLE} SET status = '{Status.SENDING}', fence = fence + 1, lease_until = {sql.now("%s")},
+                sent_with_id = {together.bound(_TABLE)}
             WHERE status = '{Status.HELD}' AND id = (
                 SELECT min(id) FROM {_TABLE} WHERE webhook_id = %s AND status = '{Status.HELD}'
-                AND (sent_with_id IS NULL OR sent_with_id = id)
+                AND (sent_with_id IS NULL OR sent_with_id = id) AND (tries > 0 OR due_at <= {sql.now()})
             )
             RETURNING id, fence, event_id, webhook_id, message_id, coalesce(replay_of_id, id), sent_as, dialect, lane,
                 tries, posted_by, posted_by_id

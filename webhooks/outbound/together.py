@@ -53,16 +53,26 @@ def follow(first_ids: Iterable[int]) -> int:
 
 def held_as(delivery: str) -> str:
     """SQL of the status to which one that is held returns when its webhook is resumed. `delivery`: an alias."""
+    return f"""
+        CASE WHEN {delivery}.sent_with_id <> {delivery}.id OR {_ungathered(delivery)} THEN '{Status.GROUPED}'
+        ELSE '{Status.QUEUED}' END
+    """
+
+
+def bound(delivery: str) -> str:
+    """SQL of `sent_with` of a held one that is sent now: nobody else goes with it any more. `delivery`: an alias."""
+    return f"CASE WHEN {_ungathered(delivery)} THEN {delivery}.id ELSE {delivery}.sent_with_id END"
+
+
+def _ungathered(delivery: str) -> str:
+    """SQL: a held one that nobody gathered yet."""
     grouped = " OR ".join(
         f"{delivery}.dialect = '{dialect}' AND {delivery}.sent_as IN ({_quoted(sorted(names))})"
         for dialect, names in _GROUPED.items()
     )
     # Neither gathered, nor sent again by itself, nor posted by a rule.
     alone = f"{delivery}.sent_with_id IS NULL AND {delivery}.replay_of_id IS NULL AND {delivery}.posted_by = ''"
-    return f"""
-        CASE WHEN {delivery}.sent_with_id <> {delivery}.id OR ({alone} AND ({grouped or sql.boolean(False)}))
-        THEN '{Status.GROUPED}' ELSE '{Status.QUEUED}' END
-    """
+    return f"({alone} AND ({grouped or sql.boolean(False)}))"
 
 
 def _quoted(names: Iterable[str]) -> str:

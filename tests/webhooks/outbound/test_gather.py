@@ -22,8 +22,8 @@ from tests.webhooks.outbound.claims import claimed, hurry
 from webhooks import queue, sql
 from webhooks.dialects import DIALECTS
 from webhooks.dialects.leadsquared import bodies
-from webhooks.models import Attempt, Body, Delivery, Event, State, Status, Webhook
-from webhooks.outbound import claim, compose, deliver, gather, replay, settle, switch, turns, waiting
+from webhooks.models import Attempt, Body, Delivery, Event, Health, State, Status, Webhook
+from webhooks.outbound import claim, compose, deliver, gather, probe, replay, settle, switch, turns, waiting
 from webhooks.outbound.selection import Selection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -610,6 +610,52 @@ def test_rows_of_a_webhook_that_is_gone_are_called_off(webhook: Webhook, lead: L
     assert rows() == ["cancelled"] * 2
 
 
+# Asking for a paused webhook
+
+
+@pytest.mark.parametrize("answer", [500, 200])
+@pytest.mark.parametrize("gathered", [False, True])
+def test_what_asks_for_a_paused_webhook_is_gathered_no_more(
+    receiver: Receiver, webhook: Webhook, lead: Lead, gathered: bool, answer: int
+) -> None:
+    """Its bytes have been sent under its webhook-id: nothing else is, and the others are not lost with it."""
+    act(lead, 3)
+    later()
+    if gathered:
+        gather.gather(webhook.pk)
+    asks(webhook)
+    receiver.answer(Answer(answer))
+    probe.ask(webhook.pk)
+    assert elements(receiver) == ([3] if gathered else [1])
+    if answer == 500:
+        assert rows() == ["held"] * 3
+        switch.resume(webhook.pk)
+    run(linger=0.3)
+    run(linger=0.3)
+    sent = [one["ProspectActivityId"] for request in receiver.received for one in json.loads(request.body)]
+    assert set(sent) == set(numbers(lead)) and set(rows()) == {"success"}
+    by_id: dict[str, set[bytes]] = {}
+    for request in receiver.received:
+        by_id.setdefault(request.header("webhook-id") or "", set()).add(request.body)
+    assert all(len(same) == 1 for same in by_id.values())
+
+
+def test_nothing_asks_for_a_paused_webhook_before_its_time(receiver: Receiver, lead: Lead) -> None:
+    webhook = hook(receiver, execution_delay=600)
+    act(lead)
+    later()
+    asks(webhook)
+    probe.ask(webhook.pk)
+    assert receiver.received == [] and rows() == ["held"]
+
+
+def asks(webhook: Webhook) -> None:
+    switch.pause(webhook.pk)
+    Webhook.objects.update(state_reason="All tries have failed.")
+    past = timezone.now() - MINUTE
+    Health.objects.update_or_create(webhook=webhook, defaults={"probe_at": past, "failures": 30, "failing_since": past})
+
+
 # By hand
 
 
@@ -706,6 +752,7 @@ def test_a_save_costs_no_statement_more(lead: Lead, receiver: Receiver) -> None:
         return len(found)
 
     hook(receiver, dialect="standard", events=["activity.created"], secret="whsec_" + "c2VjcmV0" * 4)
+    act(lead)
     before = statements()
     hook(receiver)
     assert statements() == before
