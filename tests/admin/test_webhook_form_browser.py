@@ -144,3 +144,29 @@ def test_the_preview_comes_in_place_and_what_was_typed_stays(opened: Callable[[s
     expect(shown.locator("[data-view=raw]")).to_be_visible()
     expect(page.get_by_label("Name*").first).to_have_value("Ours")
     assert not Webhook.objects.exists()
+
+
+def test_the_type_decides_what_is_asked_for(opened: Any) -> None:
+    """A Lapp has no URL; one that is there stays to be seen, as it is refused."""
+    page = opened(ADD)
+    url, lapp = page.locator("[name=url]"), page.locator("[name=lapp]")
+    expect(page.locator("[name=kind]").first).to_be_hidden()
+    page.locator("[name=dialect][value=leadsquared]").check(force=True)
+    expect(url).to_be_visible()
+    expect(lapp).to_be_hidden()
+    expect(page.locator("[name=leadsquared__content_type]")).to_be_visible()
+    url.fill("https://hooks.example.com/in")
+    page.locator("[name=kind][value=lapp]").check(force=True)
+    expect(url).to_be_visible()
+    url.fill("")
+    expect(url).to_be_hidden()
+    for name in ("leadsquared__content_type", "typed_secret", "generate_secret", "send_webhook_headers"):
+        expect(page.locator(f"[name={name}]")).to_be_hidden()
+    expect(page.get_by_text("Custom headers", exact=True)).to_be_hidden()
+    lapp.select_option("follow_up")
+    expect(page.get_by_text("Gives the lead's owner a task")).to_be_visible()
+    page.locator("[name=name]").fill("Follow up")
+    page.locator("[name=leadsquared__events]").select_option("Lead_Post_Create")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_role("heading", name="Follow up", exact=True)).to_be_visible()
+    assert Webhook.objects.get().lapp == "follow_up"
