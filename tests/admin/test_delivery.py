@@ -158,7 +158,7 @@ def test_what_it_waits_for_beside_its_own_time(show, crm, webhook, delivery):
     switch.pause_by_policy(webhook.pk, "The receiver answered 410 Gone: it wants nothing more.", delivery.pk)
     assert says(later) == (
         "Held, because LeadPro production is paused. The receiver answered 410 Gone: it wants nothing more. "
-        "It is sent when you resume the webhook."
+        "It is sent when the webhook is resumed."
     )
 
 
@@ -210,7 +210,7 @@ def test_how_it_stands(show, crm, webhook, delivery):
         "Nothing was sent.",
         "success": "The receiver answered 200 on try 2.",
         "cancelled": "Cancelled. It is not sent; it can be replayed.",
-        "held": "Held, because LeadPro production is paused. It is sent when you resume the webhook.",
+        "held": "Held, because LeadPro production is paused. It is sent when the webhook is resumed.",
         "disabled": "Cancelled. LeadPro production is disabled. Enable the webhook to replay it.",
         "deleted": "Cancelled, because LeadPro production was deleted. It cannot be sent any more.",
     }

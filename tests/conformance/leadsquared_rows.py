@@ -28,7 +28,7 @@ from tests.conformance.world import VENDOR, World
 from tests.program import free_port
 from tests.receiver import Answer, Received
 from webhooks.models import Delivery, Webhook
-from webhooks.outbound import notify
+from webhooks.outbound import handshake, notify
 
 Row = Callable[[World], None]
 ROWS: dict[str, Row] = {}
@@ -232,6 +232,27 @@ def posts_form_data(world: World) -> None:
 def posts_lead_data(world: World) -> None:
     pk = world.created(VENDOR)["id"]
     assert arrived(world) == [flat(world, pk)]
+
+
+@row(4)
+def best_practices(world: World) -> None:
+    """What LeadSquared's page of them asks of receivers: HEAD is a handshake without a payload, shown and not enforced;
+    what a 200 says, an error among it, can be read."""
+    world.receiver.answer(Answer(405))
+    assert world.change_errors(url=f"{world.receiver.url}?a=1") == {}
+    for ids in handshake.owed():
+        handshake.shake(*ids)
+    (request,) = world.receiver.received
+    assert (request.method, request.target, request.body) == ("HEAD", "/hook?a=1", b"")
+    page = Page(world.admin("webhooks_webhook_change", world.webhook.pk)).text
+    assert "Handshake" in page and "HEAD answered 405." in page
+    world.receiver.clear()
+    world.receiver.always(Answer(200, body=b'{"Status":"Error","StatusReason":"No such course"}'))
+    world.created(VENDOR)
+    assert len(world.deliver()) == 1
+    delivery = Delivery.objects.get()
+    assert delivery.status == "success"
+    assert "No such course" in world.history_of(delivery)
 
 
 def sign_in(world: World, group: str) -> None:

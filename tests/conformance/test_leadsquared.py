@@ -242,3 +242,8 @@ def test_a_mail_for_each_failure_is_noticed(world, monkeypatch):
 def test_an_api_of_theirs_that_is_not_there_is_noticed(world, monkeypatch):
     monkeypatch.setitem(leadsquared_words._EVENTS, "3", "Lead_Delete")
     fails("LS-40", world)
+
+
+def test_a_handshake_that_is_not_made_is_noticed(world, monkeypatch):
+    change(monkeypatch, handshake=False)
+    fails("LS-4", world)

@@ -258,10 +258,10 @@ def handshake(webhook: Webhook) -> Shaken | None:
         return Shaken("success", f"HEAD answered {last.code}.", "", last.asked_at)
     ignored = f"{webhook.wire.label} wants receivers to answer it. Events are sent all the same."
     if last.code is not None:
-        return Shaken("failure", f"HEAD answered {last.code}.", ignored, last.asked_at)
+        return Shaken("held", f"HEAD answered {last.code}.", ignored, last.asked_at)
     what, _, why = last.error.partition(". ")
     strong = f"{capfirst(what.rstrip('.'))}." if what else "No answer was noted."
-    return Shaken("failure", strong, f"{why} {ignored}".strip(), last.asked_at)
+    return Shaken("held", strong, f"{why} {ignored}".strip(), last.asked_at)
 
 
 # Filters

@@ -125,7 +125,7 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
             return Standing(
                 "held",
                 f"Held, because {webhook.name} is paused.",
-                f"{webhook.state_reason} It is sent when you resume the webhook.".strip(),
+                f"{webhook.state_reason} It is sent when the webhook is resumed.".strip(),
             )
         case Status.HELD:
             return Standing("held", "Held.", "The webhook was resumed: it is sent in a moment.")

@@ -20,6 +20,7 @@ from django.db.models.lookups import Exact
 from leads.models import Lead
 from leads.scope import Scope
 from webhooks import sql
+from webhooks.dialects import DIALECTS
 from webhooks.models import FINISHED, WAITING, Delivery, Event, Status
 
 # The partial indexes of Delivery by the statuses that they hold. Where Success is meant and no webhook, the account's
@@ -30,6 +31,8 @@ _LED_BY_WEBHOOK: tuple[tuple[str, ...], ...] = ((Status.HELD,), FINISHED)
 _MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z_-]+")
 # A search reads the events of so many leads that carry the words now; the others are found by their events' own labels.
 _LEADS = 100
+# Systems whose deliveries are listed for who sees the whole account; the others find them at their leads.
+_OF_ACCOUNTS = tuple(dialect.name for dialect in DIALECTS.values() if dialect.history == "account")
 # A row's id and its created_at are given at nearly the same moment, by several connections at once.
 _SKEW = timedelta(minutes=5)
 
@@ -190,6 +193,8 @@ class Selection:
             asked &= Q(test=False)
         if self.office_ids is not None:
             asked &= _in_offices(self.office_ids)
+            if self.lead_id is None and self.ids is None:
+                asked &= ~Q(dialect__in=_OF_ACCOUNTS)
         words = self.words.strip()
         if words and not found:
             named = Event.objects.filter(Q(label__icontains=words) | Q(email__icontains=words), pk=OuterRef("event_id"))

@@ -110,6 +110,9 @@ class Dialect:
     """
     sample_many: Callable[[str, Mapping[str, Any]], bytes] | None = None
     """(a name in `grouped`, the webhook's settings) to the body of Send Test to a webhook that hears such alone."""
+    history: Literal["offices", "account"] = "offices"
+    """Who reads its deliveries in Webhook History: "account", nobody who works for single offices; their lead's page
+    shows them."""
     handshake: bool = False
     """Whether a webhook's URL is asked by a HEAD request when it is saved; the answer is shown to staff and no more."""
     unique_name: bool = False

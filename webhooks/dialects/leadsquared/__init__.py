@@ -280,5 +280,6 @@ DIALECT = Dialect(
     grouped=GROUPED,  # LS-A12
     render_many=render_many,
     sample_many=sample_many,
+    history="account",  # LS-A19
     handshake=True,  # its best practices (LS-4)
 )
