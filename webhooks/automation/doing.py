@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Count, Q, QuerySet
 
-from leads import jobs
+from leads import jobs, setup
 from leads.changes import Unit
 from leads.fields import BY_KEY
 from leads.models import Lead, Task, User
@@ -22,7 +22,7 @@ from webhooks.automation import mail, records, template
 from webhooks.automation.actions import ACTIONS, LEAD, OWNER, Step
 from webhooks.automation.world import World
 from webhooks.models import Event, Run, RunMail, Tally
-from webhooks.outbound import posting
+from webhooks.outbound import filter_fields, posting
 from webhooks.outbound.filter_fields import Misfit
 
 OPEN_OUTCOME = "open"
@@ -66,7 +66,7 @@ class Doing:
     def found_lead(self) -> Lead | None:
         if self.run.lead_id is None or not records.concerns_lead(self.event.type):
             return None
-        leads = Lead.objects.filter(account_id=self.run.account_id, pk=self.run.lead_id)
+        leads = Lead.with_merged.filter(account_id=self.run.account_id, pk=self.run.lead_id)
         if connection.features.has_select_for_update:
             leads = leads.select_for_update(of=("self",), no_key=True)
         lead: Lead | None = leads.first()
@@ -138,7 +138,23 @@ def _set_field(doing: Doing, step: Step, number: int) -> str:
     else:
         lead.custom_fields = {**lead.custom_fields, key.partition(".")[2]: value}
     lead.save()
-    return f"{ACTIONS['set_field'].says(step, doing.world)}."
+    own = setup.of(lead.account_id)
+    field = BY_KEY.get(key) or own.definitions.get(key.partition(".")[2])
+    label = field.label if field else key
+    return f"Emptied {label}." if value is None else f"Set {label} to {_words(lead, own, key, value)}."
+
+
+def _words(lead: Lead, own: setup.Setup, key: str, value: Any) -> str:
+    """A value that was set, by its name where it is an id or a code."""
+    match key:
+        case "pipeline_id" if found := own.pipeline(value):
+            return found.name
+        case "pipeline_stage_id" if stage := own.stage(value):
+            return stage.name
+        case "office_id" if lead.office:
+            return lead.office.name
+    known = dict(BY_KEY[key].choices) if key in BY_KEY else {}
+    return str(known.get(value, filter_fields.as_text(value)))
 
 
 def _add_tag(doing: Doing, step: Step, number: int) -> str:

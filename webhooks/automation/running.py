@@ -2,7 +2,8 @@
 
 A group of steps is done in one unit of work together with the run's progress, which is locked meanwhile: a worker that
 is killed leaves nothing half done, and what it had begun is begun anew. One task of the pool does this at a time
-(Runner), so that many runs leave the others to the deliveries; two at once would only share the work.
+(Runner), so that many runs leave the others to the deliveries; two at once would only share the work. Times are those
+of the database's clock.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from leads import jobs
 from leads.changes import acting, unit
 from leads.sentences import sentences
 from leads.signals import SYSTEM, Actor
-from webhooks import queue
+from webhooks import queue, sql
 from webhooks.automation import steps
 from webhooks.automation.doing import Doing, Failure
 from webhooks.automation.start import JOB
@@ -62,13 +64,13 @@ def run() -> None:
             else:
                 time.sleep(REST)
     finally:
-        Runner.objects.update(until=timezone.now())
+        Runner.objects.update(until=sql.clock())
     jobs.start(JOB)
 
 
 def due() -> list[jobs.Ids]:
     """Whether there is anything to do, for the worker's clock; nothing while somebody does it."""
-    if not _anything() or Runner.objects.filter(until__gt=timezone.now()).exists():
+    if not _anything() or Runner.objects.filter(until__gt=Now()).exists():
         return []
     return [()]
 
@@ -136,7 +138,7 @@ def _do(run: Run, doing: Doing) -> None:
     if run.step == len(run.steps):
         _end(run, RunState.DONE)
     else:
-        run.due_at = doing.work.now + timedelta(seconds=run.steps[run.step]["wait"])
+        run.due_at = sql.clock() + timedelta(seconds=run.steps[run.step]["wait"])
 
 
 def _judge(run: Run, automation: Automation | None, event: Event) -> bool:
@@ -196,7 +198,7 @@ def _count(runs: Sequence[Run], what: str) -> None:
 
 
 def _due() -> Q:
-    return Q(state=RunState.WAITING, due_at__lte=timezone.now())
+    return Q(state=RunState.WAITING, due_at__lte=Now())
 
 
 def _behind() -> Exists:
@@ -216,6 +218,6 @@ def _locked(runs: QuerySet[Run]) -> QuerySet[Run]:
 
 def _take() -> bool:
     """Be the one that goes on; False while somebody else is."""
-    now = timezone.now()
+    now = sql.clock()
     Runner.objects.get_or_create(pk=Runner.THE_ONE, defaults={"until": now})
     return bool(Runner.objects.filter(until__lte=now).update(until=now + HELD_FOR))

@@ -17,6 +17,7 @@ from leads.models.company import Company
 from leads.signals import Actor
 from tests import factories
 from tests.webhooks.automation.rules import automation, person, rule, setting, states, work
+from webhooks import receivers
 from webhooks.automation import doing, mail, running
 from webhooks.automation.start import start
 from webhooks.models import Automation, Delivery, Event, Run, RunMail, Runner, RunState, State, Status, Tally
@@ -450,6 +451,21 @@ def test_a_save_pays_one_statement_for_twenty_rules_and_none_for_none():
     Automation.objects.update(is_active=False)
     count("d")
     assert count("e") == without
+
+
+def test_where_there_are_no_rules_a_lead_pays_nothing_and_other_records_one_small_read(monkeypatch):
+    lead = factories.lead()
+    task = Task.objects.create(lead=lead, name="Call", due_at=timezone.now())
+
+    def counts(text):
+        lead.source = task.name = text
+        return len(statements(lead.save)), len(statements(task.save))
+
+    counts("a")
+    with_rules = counts("b")
+    monkeypatch.setattr(receivers, "start", lambda events: 0)
+    without = counts("c")
+    assert with_rules[0] == without[0] and with_rules[1] <= without[1] + 1
 
 
 def test_a_rule_counts_from_the_save_after_it():
