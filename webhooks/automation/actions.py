@@ -195,7 +195,7 @@ def _has_lead(world: World) -> bool:
 def _text(part: Part, value: Any, step: Step, world: World) -> str:
     if not isinstance(value, str) or "\0" in value or len(value) > part.longest:
         raise Misfit(f"{part.label} must be text of at most {part.longest:,} characters.")
-    name = template.unknown(value, world.fields)
+    name = template.unknown(value, world.placeholders)
     if name is not None:
         raise Misfit(f"{part.label} asks for {{{name}}}, which is no field of what {world.event} tells.")
     return value.replace("\r\n", "\n")

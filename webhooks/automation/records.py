@@ -18,6 +18,7 @@ from leads.models.record import Record
 from leads.models.user import Availability
 from webhooks.outbound import filter_fields
 from webhooks.outbound.filter_fields import YES_NO, FilterField, Kind
+from webhooks.wire.filter import FORM
 
 # What stands in front of the dot of an event, and what the event is of.
 MODELS: Mapping[str, type[Record]] = {
@@ -70,7 +71,10 @@ def fields_of(event: str, account_id: int | None) -> dict[str, FilterField]:
     """What the conditions of a rule for this event may name, by key, in the order in which staff read them."""
     model = model_of(event)
     if model is Lead:
-        return filter_fields.fields_of(account_id)
+        # What its events never have would let nothing through.
+        absent = {filter_fields.TYPE} if event == "form.submitted" else {filter_fields.TYPE, FORM}
+        known = filter_fields.fields_of(account_id)
+        return {key: field for key, field in known.items() if key not in absent}
     found = dict(_fields(model))
     own = filter_fields.fields_of(account_id) if account_id is not None else {}
     for key, chosen_as in _OF_ACCOUNT.items():
@@ -101,8 +105,12 @@ def _fields(model: type[Record]) -> Mapping[str, FilterField]:
     return found
 
 
-# Ids of records of the account, and the field of a lead that has the same ones to choose from.
-_OF_ACCOUNT = {"office_id": "office_id", **dict.fromkeys(("owner_id", "created_by_id", "user_id"), "owner_id")}
+# Ids of records of the account, and the filter that has the same ones to choose from.
+_OF_ACCOUNT = {
+    "office_id": "office_id",
+    filter_fields.TYPE: filter_fields.TYPE,
+    **dict.fromkeys(("owner_id", "created_by_id", "user_id"), "owner_id"),
+}
 _ALWAYS_THE_SAME = frozenset({"account_id", "account_name"})
 _STAMPS = frozenset({"id", "created_at", "modified_at"})
 # What the record tells of its type, and its type's fields.

@@ -17,6 +17,7 @@ from webhooks.automation import records
 from webhooks.models import Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.filter_fields import FilterField, Misfit
+from webhooks.wire.filter import CUSTOM, FORM
 
 Choices = tuple[tuple[str, str], ...]
 
@@ -37,8 +38,13 @@ class World:
 
     @cached_property
     def fields(self) -> Mapping[str, FilterField]:
-        """Of the event's record: conditions and placeholders name them."""
+        """Of the event's record: conditions name them."""
         return records.fields_of(self.event, self.account_id or None)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The form is what the event has, and not the record."""
+        return frozenset(self.fields) - {FORM}
 
     @cached_property
     def settable(self) -> Mapping[str, FilterField]:
@@ -99,8 +105,8 @@ class World:
 
 def _may_be_set(key: str) -> bool:
     field = catalogue.BY_KEY.get(key)
-    if field is None:  # one of the account's own
-        return True
+    if field is None:
+        return key.startswith(f"{CUSTOM}.")
     return field.writeable and not field.post_only and not field.measured and key not in _NOT_SET
 
 
