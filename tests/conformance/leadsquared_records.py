@@ -18,14 +18,12 @@ from django.utils import timezone
 from leads import reminders
 from leads.models import ActivityType, ApiKey, OpportunityType
 from leads.models.apikey import Scope as ApiScope
-from tests.admin.page import Page
 from tests.conformance.grouping import a_minute_passes
 from tests.conformance.leadsquared_rows import arrived, flat, hears, row
 from tests.conformance.world import VENDOR, World
 from tests.receiver import Answer
 from tests.webhooks.automation.rules import work
 from webhooks.models import Delivery
-from webhooks.outbound import handshake
 
 Told = Callable[[], list[Any]]
 
@@ -481,20 +479,3 @@ def ask_as_admin(world: World, path: str, values: dict[str, Any]) -> dict[str, A
     """What takes the scope that the key of other rows lacks."""
     ApiKey.objects.update(scopes=[*ApiScope])
     return made(world, path, **values)
-
-
-@row(4)
-def best_practices(world: World) -> None:
-    """The first of them: the URL is asked by HEAD, without a body, when the webhook is saved; it is shown, no more."""
-    world.receiver.clear()
-    world.receiver.answer(Answer(405))
-    assert world.change_errors(url=f"{world.receiver.url}/anew") == {}
-    for ids in handshake.owed():
-        handshake.shake(*ids)
-    (request,) = world.receiver.received
-    assert (request.method, request.body, urlsplit(request.target).path) == ("HEAD", b"", "/hook/anew")
-    shown = Page(world.admin("webhooks_webhook_change", world.webhook.pk)).text
-    assert "Handshake" in shown and "405" in shown
-    listen(world, "Product_Post_Create")
-    made(world, "products", name="Survey")
-    assert one(world)["Name"] == "Survey"
