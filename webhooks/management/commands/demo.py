@@ -14,12 +14,13 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from leads.changes import acting, unit
+from leads.demo import write_down
 from leads.models import Account, Form, Lead, Message, User
 from leads.models.kind import make_kinds
 from leads.signals import Actor
 from webhooks.dialects import DIALECTS
 from webhooks.inbox.address import address
-from webhooks.models import Webhook
+from webhooks.models import Automation, Webhook
 
 PRACTICE = "LeadPro practice"
 
@@ -58,6 +59,7 @@ class Command(BaseCommand):
                 make_kinds(account, "default")
                 self._add_webhook(account)
             self._add_form()
+            self._add_rule()
             self._save_leads()
 
     def _follow_address(self) -> None:
@@ -103,6 +105,16 @@ class Command(BaseCommand):
         )
         form.lists.set(account.leadlists.filter(name="Newsletter"))
 
+    def _add_rule(self) -> None:
+        """Of the first account: whoever wants to sell is called."""
+        Automation.objects.create(
+            account=Account.objects.order_by("pk")[0],
+            name="Call new vendors",
+            event="lead.created",
+            conditions=[{"field": "type", "op": "is", "value": "vendor"}],
+            steps=[{"do": "create_task", "name": "Call {full_name}", "days": 1}],
+        )
+
     def _save_leads(self) -> None:
         """A few changes by people of the demo, so that the history is not empty."""
         manager = User.objects.get(username="manager")
@@ -119,3 +131,4 @@ class Command(BaseCommand):
                 lead.email, lead.phone = "harriet.lindqvist@example.com", "07123 456789"
                 lead.address, lead.postcode = "17 Park Square", "LS1 2NL"
                 lead.save()
+            write_down(lead.account, manager)
