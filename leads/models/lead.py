@@ -252,6 +252,7 @@ class Lead(Record):
             "account_setup": F("account__setup_token"),
             "office_name": F("office__name"),
             "company_title": F("company__name"),
+            "company_account_id": F("company__account_id"),
             "owner_email": F("owner__email"),
             "owner_username": F("owner__username"),
             "owner_first_name": F("owner__first_name"),
@@ -322,6 +323,8 @@ class Lead(Record):
     def check_rules(cls, before: Row | None, after: Row) -> None:
         if before is not None and before["account_id"] != after["account_id"]:
             raise invalid([validation.Violation("account_id", "kept", "cannot be changed")])
+        if after["company_id"] is not None and after["company_account_id"] != after["account_id"]:
+            raise invalid([validation.Violation("company_id", "reference", "must be a company of the account")])
         values, was = lead_row.by_key(after), lead_row.by_key(before) if before is not None else None
         if violations := judge_change(values, was, setup=after["setup"]):
             raise invalid(violations)

@@ -156,6 +156,13 @@ def test_what_is_wrong_is_said_under_the_field_and_nothing_is_stored(crm, sign_i
     assert told() == ["account.created"]
 
 
+def test_what_the_api_takes_as_an_email_the_form_takes_too(crm, sign_in):
+    one, client = company(crm, email="jörg@bücher.example"), sign_in(crm.staff)
+    client.post(page_of(one), filled(client, page_of(one), type="Customer"))
+    one.refresh_from_db()
+    assert (one.email, one.type) == ("jörg@bücher.example", "Customer")
+
+
 def test_an_owner_of_another_account_is_refused(crm, sign_in):
     one, client = company(crm), sign_in(crm.manager)
     response = client.post(page_of(one), filled(client, page_of(one), owner=crm.other_manager.pk))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
+from django.core.exceptions import ValidationError
 
 from leads import roles
-from leads.models import Account, ApiKey, Campaign, Lead, LeadList, Membership, Office, User
+from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Office, User
 from leads.scope import Scope, is_manager, managers
 from tests import factories
 
@@ -145,6 +146,32 @@ def test_the_owner_of_a_lead_is_an_active_person_of_its_account(world):
         for owner_id in (away.pk, elsewhere.pk, root.pk, 999999, str(colleague.pk), True):
             assert rules(scope, world, here | {"owner_id": owner_id}) == [("owner_id", "reference")], owner_id
     assert not Scope.of(elsewhere).choosable_owners(north.pk).exists()
+
+
+def test_the_company_of_a_lead_is_one_of_its_account(world):
+    ours, theirs = (Company.objects.create(account=world[name], name="Hartley") for name in ("north", "harbour"))
+    here = {"office_id": world["leeds"].pk}
+    staff = user("staff", roles.STAFF, world["north"], world["leeds"])
+    for writer in (staff, user("root", is_superuser=True)):
+        scope = Scope.of(writer)
+        assert rules(scope, world, here | {"company_id": ours.pk}) == []
+        assert rules(scope, world, here | {"company_id": None}, {"company_id": ours.pk, **here}) == []
+        for company_id in (theirs.pk, 999999, str(ours.pk), True):
+            assert rules(scope, world, here | {"company_id": company_id}) == [("company_id", "reference")], company_id
+
+
+def test_no_write_links_a_lead_to_a_company_of_another_account(world):
+    lead, theirs = world["in_leeds"], Company.objects.create(account=world["harbour"], name="Hartley")
+    lead.company = theirs
+    with pytest.raises(ValidationError, match="must be a company of the account"):
+        lead.save()
+    with pytest.raises(ValidationError, match="must be a company of the account"):
+        Lead.objects.filter(pk=lead.pk).update(company=theirs)
+    with pytest.raises(ValidationError, match="must be a company of the account"):
+        factories.lead(office=world["leeds"], company_id=theirs.pk)
+    lead.refresh_from_db()
+    assert lead.company is None
+    assert not Lead.objects.filter(company=theirs).exists()
 
 
 def test_lists_and_campaigns_are_there_before_a_lead_gets_them(world):

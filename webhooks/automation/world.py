@@ -22,8 +22,8 @@ from webhooks.wire.filter import CUSTOM, FORM
 Choices = tuple[tuple[str, str], ...]
 
 _SETTABLE_KINDS = frozenset({"text", "number", "whole", "yes_no", "moment", "date", "choice"})
-# Who owns a lead is what "assign" decides, and a parent is chosen for one lead at a time.
-_NOT_SET = frozenset({"owner_id", "parent_id"})
+# Who owns a lead is what "assign" decides; a parent and a company are chosen for one lead at a time.
+_NOT_SET = frozenset({"owner_id", "parent_id", "company_id"})
 
 
 class World:
