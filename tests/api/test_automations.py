@@ -118,6 +118,7 @@ def test_nothing_that_cannot_be_done_is_stored(manager: KeyClient, world: World)
         ),
         ({"steps": [setting("shoe_size", 1)]}, [("steps.0", "A rule can set no field “shoe_size”")]),
         ({"steps": [setting("owner_id", 1)]}, [("steps.0", "A rule can set no field “owner_id”")]),
+        ({"steps": [setting("company_id", 1)]}, [("steps.0", "A rule can set no field “company_id”")]),
         ({"steps": [setting("id", 1)]}, [("steps.0", "A rule can set no field “id”")]),
         ({"steps": [setting("score", "many")]}, [("steps.0", "Score must be a whole number, not “many”.")]),
         ({"steps": [setting("score", [1])]}, [("steps.0", "Score takes one value.")]),
