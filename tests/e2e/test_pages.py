@@ -52,6 +52,9 @@ def pages(page: Page) -> Iterator[str]:
     yield lead
     for name in ("activity", "opportunity"):
         yield f"/admin/leads/{name}/add/?lead={lead.split('/')[-3]}"
+    page.goto(LEADS)
+    one, other = (page.locator("input[name=_selected_action]").nth(row).input_value() for row in (0, 1))
+    yield f"{LEADS}merge/?lead={one}&lead={other}"
     yield first(page, WEBHOOKS)
     yield first(page, "/admin/leads/user/")
     yield first(page, "/admin/leads/pipeline/")

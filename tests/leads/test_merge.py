@@ -15,6 +15,7 @@ from leads.merge import merge, obstacle, undo, what_became_of
 from leads.models import (
     Activity,
     ActivityType,
+    Company,
     CustomField,
     Form,
     FormSubmission,
@@ -158,6 +159,16 @@ def test_custom_fields_one_by_one(scope, ann, anna):
     undo(done)
     merge(scope, ann.pk, [anna.pk], {"custom_fields": {"budget": 2}})
     assert newest(ann).custom_fields == {"budget": 2, "garden": 3}
+
+
+def test_the_company_comes_along_while_it_is_there(scope, ann, anna):
+    company = Company.objects.create(account=ann.account, name="Hartley Design")
+    anna.set("company_id", company.pk)
+    anna.save()
+    done = merge(scope, ann.pk, [anna.pk])
+    assert newest(ann).company == company
+    undo(done)
+    assert (newest(ann).company, newest(anna).company) == (None, company)
 
 
 def test_what_is_filled_in_never_stands_in_the_way(scope, ann, anna):
