@@ -14,6 +14,8 @@ LONGEST_TIMEOUT = 30
 # Deliveries in one body, where a system sends them together.
 MOST_TOGETHER = 500
 LONGEST_DELAY = 86_400
+# At so many hops neither rules nor Lapps are called any more: they would call each other for ever.
+MOST_HOPS = 3
 # Where order is kept: a delivery older than this that waits for another try holds the ones after it no longer.
 ORDER_HOLDS = 3600.0
 

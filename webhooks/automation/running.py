@@ -24,16 +24,14 @@ from leads import jobs
 from leads.changes import acting, unit
 from leads.sentences import sentences
 from leads.signals import SYSTEM, Actor
-from webhooks import queue, sql
+from webhooks import conf, queue, sql
 from webhooks.automation import steps
 from webhooks.automation.doing import Doing, Failure
 from webhooks.automation.start import JOB
 from webhooks.models import Automation, Event, Run, Runner, RunState, Tally
 from webhooks.wire import filter as contents
 
-# At so many hops rules run no more: they would start each other for ever.
-MOST_HOPS = 3
-LOOP = f"loop: {MOST_HOPS} hops"
+LOOP = f"loop: {conf.MOST_HOPS} hops"
 SWITCHED_OFF = "It was switched off meanwhile."
 DELETED = "It was deleted meanwhile."
 
@@ -152,7 +150,7 @@ def _judge(run: Run, automation: Automation | None, event: Event) -> bool:
     except ValueError:
         _end(run, RunState.FAILED, "Its conditions cannot be read. Set them anew.")
         return True
-    if event.hops >= MOST_HOPS:
+    if event.hops >= conf.MOST_HOPS:
         _end(run, RunState.STOPPED, LOOP)
     else:
         run.state, run.steps = RunState.WAITING, automation.steps

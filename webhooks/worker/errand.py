@@ -15,15 +15,13 @@ from django.db import connections
 
 from leads import changes
 from leads.signals import Actor
-from webhooks import lapp
+from webhooks import conf, lapp
 from webhooks.wire.exchange import KEPT_BODY
 from webhooks.wire.frame import LENGTHS, frame
 
 # Characters of what went wrong; the rest of what is kept of an answer is the end of the traceback.
 LONGEST_MESSAGE = 2000
-# What rules and Lapps have done one after the other so often, they would do for ever.
-MOST_HOPS = 3
-LOOP = f"It was not called: {MOST_HOPS} rules or Lapps led to this event, one after the other.".encode()
+LOOP = f"It was not called: {conf.MOST_HOPS} rules or Lapps led to this event, one after the other.".encode()
 
 _RECORD = re.compile(r"(\w+)/(\d+);version=(\d+)")
 
@@ -46,7 +44,7 @@ def _called(url: str, headers: Mapping[str, str], raw: bytes) -> bytes:
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     try:
         known = lapp.named(lapp.called(url))
-        if call.hops >= MOST_HOPS:
+        if call.hops >= conf.MOST_HOPS:
             return _answer(508, "Loop Detected", "text/plain; charset=utf-8", LOOP)
         with changes.acting(Actor("lapp", call.webhook_id, known.label, call.hops + 1)):
             returned = known.function(_parsed(raw), query, call)

@@ -20,7 +20,7 @@ import pytest
 from tests import factories
 from tests.program import ROOT, environment, lives, wait_until
 from tests.webhooks.outbound.claims import hurry
-from webhooks import lapp
+from webhooks import conf, lapp
 from webhooks.models import Attempt, Delivery, Kind, Status, Webhook
 from webhooks.outbound import deliver, replay, trial
 from webhooks.outbound import lapp as running
@@ -254,7 +254,7 @@ def test_one_that_is_not_there_any_more(lapps: Lapps) -> None:
 
 
 def test_a_loop_ends(lapps: Lapps) -> None:
-    answer = answered(lapps, "echo", **{"webhook-hops": str(errand.MOST_HOPS)})
+    answer = answered(lapps, "echo", **{"webhook-hops": str(conf.MOST_HOPS)})
     assert (answer.status, answer.reason, answer.body) == (508, "Loop Detected", errand.LOOP)
 
 
