@@ -290,6 +290,17 @@ def test_any_one_parameter_finds(manager: KeyClient, made: Webhook, world: World
     assert found(manager, StatusCode=2) == [two]
 
 
+def test_lapps_are_found_and_changed_as_such(manager: KeyClient, made: Webhook, world: World):
+    lapp = factories.webhook(
+        "", account=world.account, dialect="leadsquared", kind="lapp", lapp="once", events=["Lead_Delete"], name="Ours"
+    )
+    assert found(manager, Type="Lapp") == [str(lapp.pk)] and found(manager, Type="Webhook") == [str(made.pk)]
+    assert found(manager, WebhookEvent="Lead_Delete") == [str(lapp.pk)]
+    for changes in ({"Type": "Webhook"}, {"URL": NEW["URL"]}):
+        assert call(manager, "Update", {"WebhookId": str(lapp.pk)} | changes).status_code == 400
+    assert not Webhook.objects.get(pk=lapp.pk).url
+
+
 def test_pages_and_order(manager: KeyClient):
     ids = [str(done(call(manager, "Create", NEW | {"Description": text})).pk) for text in "bca"]
 

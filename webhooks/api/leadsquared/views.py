@@ -19,7 +19,7 @@ from leads.models.apikey import Scope as KeyScope
 from webhooks.api.leadsquared import errors, words
 from webhooks.api.leadsquared.keys import KeyPair, count
 from webhooks.api.webhooks import WebhookResource
-from webhooks.models import Webhook
+from webhooks.models import Kind, Webhook
 
 LARGEST_PAGE: Final = 1000
 USUAL_PAGE: Final = 25
@@ -157,7 +157,7 @@ class _Wanted:
         self.status = str(found["StatusCode"]) if "StatusCode" in found else None
         self.id = str(found["WebhookId"]) if "WebhookId" in found else None
         self.text = str(found.get("SearchText", "")).casefold()
-        if self.type not in (None, "Webhook", "Lapp"):
+        if self.type not in (None, *Kind.labels):
             faults.append(Fault("Parameter.Type", "choice", "must be Webhook or Lapp"))
         if self.event is not None:
             self.event = words.event_of(str(self.event))
@@ -168,12 +168,13 @@ class _Wanted:
             faults.append(Fault("Parameter.StatusCode", "choice", "must be 0, 1 or 2"))
 
     def fits(self, webhook: Webhook) -> bool:
+        texts = (webhook.name, webhook.description, webhook.url, webhook.lapp)
         return (
-            self.type != "Lapp"
+            self.type in (None, webhook.get_kind_display())
             and self.event in (None, *webhook.events)
             and self.status in (None, str(words.status(webhook)))
             and self.id in (None, str(webhook.pk))
-            and any(self.text in text.casefold() for text in (webhook.name, webhook.description, webhook.url))
+            and any(self.text in text.casefold() for text in texts)
         )
 
 

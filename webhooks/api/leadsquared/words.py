@@ -13,7 +13,7 @@ from leads.models import Account, Form
 from webhooks import rules
 from webhooks.dialects import leadsquared
 from webhooks.dialects.leadsquared.codes import LABELS, NUMBERS
-from webhooks.models import State, Webhook
+from webhooks.models import Kind, State, Webhook
 from webhooks.outbound.filter_fields import TYPE
 from webhooks.wire import document
 from webhooks.wire.filter import FORM
@@ -62,8 +62,9 @@ ENABLED, BY_HAND, BY_POLICY = 0, 1, 2
 def ours(sent: Mapping[str, Any], account: Account, webhook: Webhook | None = None) -> dict[str, Any]:
     """What Create (webhook: None) or Update sends, as our API takes it. Raises Problem 400 in their names."""
     faults = unknown_keys(sent, KEYS, "a webhook")
-    if sent.get("Type", "Webhook") != "Webhook":
-        faults.append(Fault("Type", "choice", "must be Webhook: Lapps are not made here"))
+    kind = Kind.WEBHOOK.label if webhook is None else webhook.get_kind_display()
+    if sent.get("Type", kind) != kind:
+        faults.append(Fault("Type", "choice", f"must be {kind}: a Lapp is chosen in the admin or by our own API"))
     if str(sent.get("Method") or "POST").upper() != "POST":
         faults.append(Fault("Method", "choice", "must be POST"))
     ours: dict[str, Any] = {
