@@ -39,6 +39,12 @@ def test_the_filters_of_the_list_work(crm, sign_in, query):
     assert sign_in(crm.manager).get(reverse("admin:leads_lead_changelist") + f"?{query}").status_code == 200
 
 
+def test_the_filters_of_the_rules_work(crm, sign_in):
+    address = reverse("admin:webhooks_automation_changelist")
+    for query in ("is_active__exact=1", "kind__exact=rule", f"account__id__exact={crm.account.pk}", "q=greet", "o=2"):
+        assert sign_in(crm.superuser).get(f"{address}?{query}").status_code == 200
+
+
 def test_the_filters_of_the_webhooks_work(crm, sign_in):
     address = reverse("admin:webhooks_webhook_changelist")
     for query in ("state__exact=paused", "dialect__exact=leadpro", f"account__id__exact={crm.account.pk}"):

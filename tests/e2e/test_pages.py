@@ -20,6 +20,7 @@ LISTS = (
     *(f"leads/{name}/" for name in ("office", "user", "apikey", "account", "pipeline", "customfield", "form")),
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign")),
     *(f"leads/{name}/" for name in ("task", "leave")),
+    "webhooks/automation/",
     *(f"leads/{name}/" for name in ("activity", "opportunity", "activitytype", "opportunitytype")),
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign", "company", "product")),
 )

@@ -17,6 +17,7 @@ from django_q.signing import SignedPackage
 from leads import jobs
 from leads.models import Account
 from webhooks import queue, tasks
+from webhooks.automation import start
 from webhooks.models import Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +70,43 @@ def failing(*args: Any, **kwargs: Any) -> None:
 
 class Undone(Exception):
     pass
+
+
+class TestNudgeOfAJob:
+    """By a job of the program's own that takes no ids."""
+
+    NUDGED = [(queue.RUN_JOB, (start.JOB,))]
+
+    @pytest.fixture(autouse=True)
+    def fresh(self) -> None:
+        queue._nudge_of.cache_clear()
+
+    def test_once_per_transaction_and_not_after_a_rollback(self) -> None:
+        with pytest.raises(Undone), transaction.atomic():
+            queue.nudge_job(start.JOB)
+            raise Undone
+        assert queued() == []
+        with transaction.atomic():
+            for _ in range(5):
+                queue.nudge_job(start.JOB)
+            assert queued() == []
+        assert queued() == self.NUDGED
+
+    def test_once_in_a_while_and_apart_from_the_other_nudges(self) -> None:
+        for _ in range(5):
+            queue.nudge_job(start.JOB)
+        assert queued() == self.NUDGED
+        queue._pace = queue._Pace()
+        queue.nudge()
+        assert queued() == self.NUDGED + NUDGED
+
+    def test_an_error_of_the_broker_is_nobody_elses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queue, "async_task", failing)
+        queue.nudge_job(start.JOB)
+
+    def test_a_job_that_there_is_not(self) -> None:
+        with pytest.raises(jobs.UnknownJob):
+            queue.nudge_job("brew")
 
 
 class TestNudge:
