@@ -15,7 +15,7 @@ from tests import factories
 from tests.admin.page import Page
 from tests.webhooks.automation.rules import automation, person, rule, setting, work
 from webhooks.admin import lead_panels
-from webhooks.models import Automation, Event, Run, RunMail
+from webhooks.models import Automation, Delivery, Event, Run, RunMail
 
 LIST = reverse("admin:webhooks_automation_changelist")
 ADD = reverse("admin:webhooks_automation_add")
@@ -181,6 +181,22 @@ def test_the_page_tells_what_ran_and_what_is_missing(crm, manager):
     assert "Rule · Lead created" in listed and "On" in listed
     manager.post(reverse("admin:webhooks_automation_delete", args=[made.pk]), {"post": "yes"})
     assert not Automation.objects.exists() and Run.objects.count() == 2
+
+
+def test_a_delivery_says_who_posted_it(crm, manager, sign_in):
+    webhook = factories.webhook("https://hooks.example.com/in")
+    made = rule("lead.created", {"do": "post_to_webhook", "webhook": webhook.pk})
+    factories.lead(office=crm.leeds)
+    work()
+    by_rule = reverse("admin:webhooks_delivery_change", args=[Delivery.objects.get(posted_by="rule").pk])
+    page = Page(manager.get(by_rule))
+    assert "Posted by Rule" in page.text and change(made) in page.links
+    of_staff = Page(sign_in(crm.staff).get(by_rule))
+    assert "Posted by Rule" in of_staff.text and change(made) not in of_staff.links
+    by_itself = reverse("admin:webhooks_delivery_change", args=[Delivery.objects.get(posted_by="").pk])
+    assert "Posted by" not in Page(manager.get(by_itself)).text
+    made.delete()
+    assert "which is gone" in Page(manager.get(by_rule)).text
 
 
 def test_deleting_says_what_is_stopped(crm, manager):

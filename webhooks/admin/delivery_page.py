@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from leads.admin.words import label
 from leads.admin.words import words as value_words
 from webhooks.admin import exchange, history, words
-from webhooks.models import Automation, Body, Delivery, Event, Kind
+from webhooks.models import Automation, AutomationKind, Body, Delivery, Event
 
 # Tries, relatives: more than that of one delivery is a fault, and is cut.
 MOST_TRIES = 100
@@ -96,7 +96,7 @@ def _posted_by(request: HttpRequest, delivery: Delivery) -> SafeString | str:
     """The rule or automation, with a link where it is there and may be seen; "" where the webhook heard by itself."""
     if not delivery.posted_by or delivery.posted_by_id is None:
         return ""
-    words = f"{Kind(delivery.posted_by).label} {delivery.posted_by_id}"
+    words = f"{AutomationKind(delivery.posted_by).label} {delivery.posted_by_id}"
     rule = Automation.objects.filter(pk=delivery.posted_by_id, account_id=delivery.account_id).first()
     if rule is None:
         return f"{words}, which is gone"

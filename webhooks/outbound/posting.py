@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from webhooks import queue
+from datetime import timedelta
+
+from webhooks import queue, sql
 from webhooks.models import Delivery, Event, State, Status, Webhook
 
 
@@ -38,6 +40,8 @@ def post(event: Event, webhook_id: int, posted_by: tuple[str, int], mark: str) -
         posted_by=kind,
         posted_by_id=id_,
         order_key=f"{event.record}/{event.record_id}" if webhook.keep_order else None,
+        # The delay counts from the event, which may be long ago.
+        due_at=max(sql.clock(), event.occurred_at + timedelta(seconds=webhook.execution_delay)),
         status=Status.HELD if webhook.state == State.PAUSED else Status.QUEUED,
     )
     queue.nudge()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.utils import timezone
 
+from leads.models import Activity, ActivityType, Lead
 from tests import factories
 from tests.receiver import Receiver
 from tests.webhooks.automation.rules import automation, rule, work
-from webhooks.models import Delivery, Status
+from webhooks.models import Delivery, Event, Status
 from webhooks.outbound import deliver, replay
 from webhooks.outbound.selection import Selection
 
@@ -62,6 +65,35 @@ def test_the_url_names_the_rule_or_automation_and_a_replay_does_so_again(receive
     again = Delivery.objects.latest("pk")
     assert (again.status, again.posted_by, again.posted_by_id) == (Status.SUCCESS, "rule", one.pk)
     assert posted(receiver).count(expected[1]) == 2
+
+
+def test_the_webhooks_delay_counts_from_the_event():
+    webhook = factories.webhook(dialect="standard", events=["lead.deleted"], execution_delay=600)
+    rule("lead.created", {"do": "post_to_webhook", "webhook": webhook.pk})
+    factories.lead()
+    work()
+    first = Delivery.objects.get()
+    assert first.due_at == first.event.occurred_at + timedelta(seconds=600)
+    Event.objects.update(occurred_at=timezone.now() - timedelta(days=1))
+    automation("lead.updated", {"do": "post_to_webhook", "webhook": webhook.pk})
+    lead = Lead.objects.get()
+    lead.source = "x"
+    lead.save()
+    Event.objects.update(occurred_at=timezone.now() - timedelta(days=1))
+    work()
+    assert Delivery.objects.latest("pk").due_at <= timezone.now()
+
+
+def test_what_a_system_groups_leaves_alone_as_an_array_of_one(receiver: Receiver):
+    webhook = factories.webhook(receiver.url, dialect="leadsquared", events=["LeadActivity_Post_Create"])
+    one = rule("activity.created", {"do": "post_to_webhook", "webhook": webhook.pk})
+    lead = factories.lead()
+    Activity.objects.create(lead=lead, type=ActivityType.objects.get(account=lead.account, code=21))
+    work()
+    send()
+    (request,) = receiver.received
+    assert f"entityType=rule&entityId={one.pk}&eventType=LeadActivity_Post_Create" in request.target
+    assert len(json.loads(request.body)) == 1
 
 
 def test_it_is_queued_whatever_the_webhook_subscribes_to_and_filters(receiver: Receiver):
