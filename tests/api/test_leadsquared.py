@@ -459,4 +459,4 @@ def test_nothing_of_it_is_kept_by_caches(manager: KeyClient):
 def test_the_documentation_has_every_number():
     text = (Path(__file__).parents[2] / "docs" / "leadsquared.md").read_text()
     for code, number in NUMBERS.items():
-        assert f"| {number} `{code}` |" in text
+        assert f"| `{code}` | {number} |" in text
