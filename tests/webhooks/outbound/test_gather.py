@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from leads.models import Activity, ActivityType, Lead
@@ -23,7 +24,7 @@ from webhooks import queue, sql
 from webhooks.dialects import DIALECTS
 from webhooks.dialects.leadsquared import bodies
 from webhooks.models import Attempt, Body, Delivery, Event, Health, State, Status, Webhook
-from webhooks.outbound import claim, compose, deliver, gather, probe, replay, settle, switch, turns, waiting
+from webhooks.outbound import claim, compose, deliver, gather, posting, probe, replay, settle, switch, turns, waiting
 from webhooks.outbound.selection import Selection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,6 +114,32 @@ def test_what_happened_in_a_minute_is_one_array_in_the_order_of_its_events(
     }
     assert all(row.transmitted_at and row.finished_at and row.duration_ms is not None for row in found)
     assert Attempt.objects.get().delivery_id == Body.objects.get().delivery_id == first.pk
+
+
+def test_a_post_is_as_deep_as_the_deepest_of_its_events(receiver: Receiver, webhook: Webhook, lead: Lead) -> None:
+    """Whoever stops loops by webhook-hops must not be told less than one of them has gone."""
+    act(lead, 3)
+    Event.objects.filter(pk=Delivery.objects.order_by("pk")[1].event_id).update(hops=2)
+    later()
+    receiver.answer(Answer(500))
+    run()
+    hurry()
+    run()
+    assert [request.header("webhook-hops") for request in receiver.received] == ["2", "2"]
+
+
+def test_what_a_rule_posts_is_an_array_of_its_own(receiver: Receiver, lead: Lead) -> None:
+    webhook = hook(receiver, events=["Lead_Post_Create"])
+    act(lead)
+    event = Event.objects.get(record="activity")
+    switch.pause(webhook.pk)
+    with transaction.atomic():
+        posting.post(event, webhook.pk, ("rule", 7), "r7")
+    switch.resume(webhook.pk)
+    run(linger=0.3)
+    (request,) = receiver.received
+    assert request.target.endswith(f"?entityType=rule&entityId=7&eventType={CREATE}")
+    assert elements(receiver) == [1]
 
 
 def test_one_alone_is_an_array_of_one(receiver: Receiver, webhook: Webhook, lead: Lead) -> None:
@@ -745,9 +772,12 @@ def test_looking_costs_nothing_where_nothing_is_due(
     assert (turns.overdue() or -1) > 0
 
 
-def test_a_save_costs_no_statement_more(lead: Lead, receiver: Receiver) -> None:
+def test_a_save_costs_no_statement_more(lead: Lead, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One in a tenth of a second, whoever saves.
+    monkeypatch.setattr(queue, "nudge", lambda: None)
+
     def statements() -> int:
-        with _counted() as found:
+        with CaptureQueriesContext(connection) as found:
             act(lead)
         return len(found)
 
@@ -756,13 +786,6 @@ def test_a_save_costs_no_statement_more(lead: Lead, receiver: Receiver) -> None:
     before = statements()
     hook(receiver)
     assert statements() == before
-
-
-def _counted() -> Any:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    return CaptureQueriesContext(connection)
 
 
 def test_the_stop_of_a_worker_leaves_the_rest(webhook: Webhook, lead: Lead, monkeypatch: pytest.MonkeyPatch) -> None:
