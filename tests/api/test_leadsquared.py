@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from leads import roles
-from leads.models import ApiKey, Form
+from leads.models import Activity, ActivityType, ApiKey, Form
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, KeyClient, World, key_of, member
@@ -201,6 +201,56 @@ def test_a_form_that_a_webhook_asks_for_stays(manager: KeyClient, form: Form):
     done(call(manager, "Create", landing(form)))
     assert manager.delete(f"/api/v1/forms/{form.pk}").status_code == 400
     assert Form.objects.filter(pk=form.pk).exists()
+
+
+def activity(world: World, code: int) -> None:
+    kind = ActivityType.objects.get(account=world.account, code=code)
+    Activity.objects.create(account=world.account, lead=world.lead_a, type=kind)
+
+
+PROPERTIES = {"ActivityEvent": "201", "ActivityData": "[]", "WebPageNames": "[]"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"WebhookProperties": json.dumps(PROPERTIES)},
+        {"ActivityEvent": 201, "WebhookProperties": json.dumps(PROPERTIES)},
+        {"ActivityEvent": "201", "WebhookProperties": None},
+    ],
+)
+def test_activities_of_one_type_alone_are_heard_of(manager: KeyClient, world: World, given: dict[str, Any]):
+    webhook = done(call(manager, "Create", NEW | {"WebhookEvent": "2"} | given))
+    assert webhook.filters == [{"field": "type_code", "op": "is", "value": 201}]
+    for code in (21, 201, 22):
+        activity(world, code)
+    (delivery,) = Delivery.objects.filter(webhook=webhook)
+    assert json.loads(delivery.event.snapshot)["type_code"] == 201
+    (row,) = retrieve(manager, {"Parameter": {"WebhookId": str(webhook.pk)}})["Response"]
+    assert json.loads(row["WebhookProperties"]) == PROPERTIES
+    # What is told back can be sent back; another type, or none, takes its place.
+    mine = {"WebhookId": str(webhook.pk)}
+    for same in ({"WebhookProperties": row["WebhookProperties"]}, {"Description": "Other words"}):
+        assert done(call(manager, "Update", mine | same)).filters == webhook.filters
+    assert done(call(manager, "Update", mine | {"ActivityEvent": "22"})).filters[0]["value"] == 22
+    assert done(call(manager, "Update", mine | {"WebhookProperties": None})).filters == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ActivityEvent": "3001"},
+        {"ActivityEvent": "x"},
+        {"ActivityEvent": "21", "WebhookProperties": json.dumps(PROPERTIES)},
+        {"WebhookProperties": json.dumps(PROPERTIES | {"ActivityData": "[1]"})},
+        {"WebhookProperties": json.dumps(PROPERTIES | {"WebPageNames": ["Home"]})},
+    ],
+)
+def test_a_type_that_is_not_there_and_a_narrowing_that_is_not_known_are_refused(
+    manager: KeyClient, given: dict[str, Any]
+):
+    assert call(manager, "Create", NEW | {"WebhookEvent": "2"} | given).status_code == 400
+    assert not Webhook.objects.exists()
 
 
 # Update

@@ -62,3 +62,39 @@ def test_developers_and_the_demo_read_it_on_their_console(
     assert "To: dana@example.com" in printed
     assert re.search(r"^Subject: LeadPro production was paused: ", printed, re.MULTILINE)
     assert "The webhook is paused: " in printed
+
+
+FAILING = """
+from leads import roles
+from tests import factories
+from tests.admin import people
+manager = people.manager()
+manager.email = "dana@example.com"
+manager.save()
+factories.webhook(
+    "{url}", dialect="leadsquared", name="Port", events=["Lead_Post_Create"], secret="", notify_on_failure=True
+)
+for each in range(8):
+    factories.lead(email=f"lead{{each}}@example.com")
+"""
+
+
+def test_an_outage_is_mailed_once_and_once_more_when_it_is_over(
+    new_program: Callable[..., Program], receiver: Receiver
+) -> None:
+    with MailServer() as mailed:
+        program = new_program(EMAIL_URL=mailed.url, WEBHOOK_RETRY_SCALE="0.002")
+        receiver.always(Answer(503))
+        program.start()
+        program.shell(FAILING.format(url=receiver.url))
+        failed = "SELECT count(*) FROM webhooks_delivery WHERE status = 'failure'"
+        wait_until(lambda: program.ask(failed) == [(8,)], 60, "all of them end as Failure")
+        wait_until(lambda: mailed.mails, 20, "the mail arrives")
+        receiver.always(Answer(200))
+        program.shell("from tests import factories; factories.lead()")
+        wait_until(lambda: len(mailed.mails) == 2, 20, "the other one arrives")
+        program.shell("from webhooks import tasks; tasks.sweep()")
+    first, last = mailed.mails
+    assert first.recipients == ("dana@example.com",)
+    assert str(first.message["Subject"]).startswith("Port failed: ") and "Answer: 503" in first.text
+    assert str(last.message["Subject"]).startswith("Port works again: ")

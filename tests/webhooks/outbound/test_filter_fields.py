@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leads.fields import FIELDS
-from leads.models import Campaign, CustomField, LeadList, Membership, Stage, Tag, User
+from leads.models import Campaign, CustomField, Form, LeadList, Membership, Stage, Tag, User
 from tests import factories
 from webhooks.outbound import filter_fields
 from webhooks.outbound.filter_fields import Misfit, check, condition, fields_of, in_words
@@ -234,3 +234,19 @@ def test_without_an_account_there_is_nothing_of_one_to_choose(db):
     found = fields_of(None)
     assert found["lists"].choices == () and found["lead_status"].choices
     assert filter_fields.as_text(None) == ""
+
+
+def test_what_only_some_events_have_is_chosen_among_the_accounts_own(account):
+    form = Form.objects.create(account=account, name="Contact us", title="Hello", fields=[])
+    Form.objects.create(account=factories.account("Harbour Lets"), name="Theirs", title="Hello", fields=[])
+    found = fields_of(account.pk)
+    assert found["form"].choices == ((str(form.pk), "Contact us"),)
+    assert condition(found, "form", "is", ["contact us"]) == Condition("form", "is", form.pk)
+    assert condition(found, "type_code", "one_of", ["Meeting, 21"]) == Condition("type_code", "one_of", (201, 21))
+    assert {"changed", "changed_from_to"}.isdisjoint(found["form"].operators)
+    with pytest.raises(Misfit, match="of this webhook's account"):
+        condition(found, "type_code", "is", ["3001"])
+    stored = [Condition("form", "one_of", (form.pk,)), Condition("type_code", "is", 12_000)]
+    assert in_words(stored, found) == (
+        "Web form is one of Contact us, and Type of activity or opportunity is Opportunity"
+    )

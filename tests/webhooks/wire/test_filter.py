@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -214,3 +215,12 @@ def test_a_condition_survives_being_stored(condition: Condition):
 def test_what_is_no_list_of_conditions_is_refused(stored: Any):
     with pytest.raises(ValueError, match=r"filter|operator"):
         read(stored)
+
+
+def test_the_form_that_was_submitted_is_asked_for_by_its_id():
+    submitted = replace(event(), context={"form": {"id": 7, "name": "Contact us", "fields": {}}})
+    assert holds(Condition("form", "is", 7), submitted) and holds(Condition("form", "one_of", (3, 7)), submitted)
+    assert not holds(Condition("form", "is", 3), submitted)
+    # Of other events there is no form: they meet no condition on one.
+    for op in ("is", "is_not", "empty", "not_empty"):
+        assert not holds(Condition("form", op, 7), event())
