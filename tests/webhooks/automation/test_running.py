@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 from django.core import mail as outbox
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -488,3 +490,36 @@ def test_a_rollback_leaves_no_run():
         factories.lead()
         raise RuntimeError
     assert states() == [] and start([]) == 0
+
+
+# Two workers at once
+
+
+def test_two_at_once_share_the_work_and_do_nothing_twice():
+    """Should the Runner's row fail to keep them apart."""
+    rule("lead.created", {"do": "create_task", "name": "Call", "days": 1}, {"do": "assign_in_turn"})
+    people = [person(name) for name in ("ada", "bea", "cid")]
+    automation("lead.assigned", {"do": "add_tag", "tag": "given"})
+    leads = [factories.lead(email=f"{number}@example.com") for number in range(12)]
+    errors: list[BaseException] = []
+
+    def worker() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=worker) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    work()  # what one had in hand when another looked
+    assert errors == [] and set(states()) == {RunState.DONE} and len(states()) == 24
+    assert sorted(Task.objects.values_list("lead", flat=True)) == [lead.pk for lead in leads]
+    owners = [reread(lead).owner for lead in leads]
+    assert Counter(owners) == dict.fromkeys(people, 4), "each had their turn"
+    assert {tuple(reread(lead).get("tags")) for lead in leads} == {("given",)}
+    assert sum(Tally.objects.values_list("done", flat=True)) == 24
