@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from leads.events import EVENTS
 from leads.models import Campaign, Lead, LeadList, Stage, Task
 from tests import factories
 from tests.api.conftest import KeyClient, World, check_shape, member
+from tests.api.test_anything import MANY, VALUES
 from tests.webhooks.automation.rules import rule, setting
+from webhooks.automation.actions import ACTIONS
 from webhooks.models import Automation, Event, Run, Tally
+from webhooks.wire.filter import OPERATORS
 
 PATH = "/api/v1/automations"
 NEW: dict[str, Any] = {
@@ -143,6 +150,10 @@ def test_nothing_that_cannot_be_done_is_stored(manager: KeyClient, world: World)
             {"steps": [{"do": "send_mail", "to": "lead", "subject": "{password}", "body": "b"}]},
             [("steps.0", "Subject asks for {password}, which is no field")],
         ),
+        (
+            {"steps": [{"do": "create_task", "name": "a\x07b", "days": 1}]},
+            [("steps.0", "Task must not contain control characters")],
+        ),
         ({"steps": [{"do": "create_task", "name": "x", "days": -1}]}, [("steps.0", "Due in days must be")]),
         ({"steps": [{"do": "post_to_webhook", "webhook": theirs.pk}]}, [("steps.0", "There is no webhook")]),
         (
@@ -169,6 +180,55 @@ def test_nothing_that_cannot_be_done_is_stored(manager: KeyClient, world: World)
         for (_, said), (_, begins) in zip(found, expected, strict=True):
             assert said.startswith(begins), (sent, said)
     assert not Automation.objects.exists()
+
+
+EVERYTHING = dict.fromkeys(
+    ("person", "office", "field", "value", "tag", "list", "name", "days", "owner", "to", "subject", "body"), VALUES
+)
+STEP = st.fixed_dictionaries(
+    {"do": st.sampled_from([*ACTIONS, "", None])}, optional={**EVERYTHING, "wait": VALUES, "webhook": VALUES}
+)
+PARTS = {
+    "name": VALUES,
+    "kind": st.sampled_from(["rule", "automation", "x", None, 1]),
+    "is_active": VALUES,
+    "event": st.one_of(st.sampled_from(EVENTS), VALUES),
+    "conditions": st.one_of(
+        VALUES,
+        st.lists(
+            st.fixed_dictionaries(
+                {"field": st.sampled_from(["score", "tags", "x"]), "op": st.sampled_from(OPERATORS), "value": VALUES}
+            ),
+            max_size=2,
+        ),
+    ),
+    "steps": st.one_of(VALUES, st.lists(STEP, max_size=3)),
+}
+
+
+@MANY
+@given(
+    sent=st.dictionaries(st.sampled_from(sorted(PARTS)), st.none(), max_size=4).flatmap(
+        lambda keys: st.fixed_dictionaries({key: PARTS[key] for key in keys})
+    )
+)
+def test_whatever_is_sent_is_stored_or_refused(manager: KeyClient, sent: dict[str, Any]):
+    try:
+        body = json.dumps(NEW | sent)
+    except ValueError:
+        return
+    made = create(manager)
+    assert made.status_code == 201
+    for answer in (manager.send("POST", PATH, body), manager.send("PATCH", made["Location"], json.dumps(sent))):
+        assert answer.status_code in (200, 201, 400), (sent, answer.content)
+        if answer.status_code == 400:
+            assert list(answer.json()) == ["status", "code", "message", "errors", "request_id"]
+    # What was stored can be read, rehearsed, and stored again.
+    for stored in manager.get(PATH).json()["data"]:
+        path = f"{PATH}/{stored['id']}"
+        assert manager.send("POST", f"{path}/rehearse", {}).status_code == 200
+        assert manager.send("PATCH", path, stored).json()["steps"] == stored["steps"]
+    Automation.objects.all().delete()
 
 
 def test_a_change_is_judged_as_a_whole(manager: KeyClient):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from leads import custom, setup
 from leads.fields import BY_KEY
-from leads.validation import judge_value
+from leads.validation import RULES, judge_value
 from webhooks.automation import records, template
 from webhooks.automation.world import Choices, World
 from webhooks.outbound import filter_fields
@@ -35,6 +35,8 @@ PartKind = Literal[
 
 OWNER, LEAD = "owner", "lead"
 MOST_DAYS = 365
+# Any text that people type, whose rules a lead's notes have.
+_ANY_TEXT = BY_KEY["notes"]
 Step = Mapping[str, Any]
 
 
@@ -193,8 +195,11 @@ def _has_lead(world: World) -> bool:
 
 
 def _text(part: Part, value: Any, step: Step, world: World) -> str:
-    if not isinstance(value, str) or "\0" in value or len(value) > part.longest:
+    if not isinstance(value, str) or len(value) > part.longest:
         raise Misfit(f"{part.label} must be text of at most {part.longest:,} characters.")
+    rule = RULES["control_characters"].value
+    if rule is not None and (message := rule(_ANY_TEXT, value)) is not None:
+        raise Misfit(f"{part.label} {message}.")
     name = template.unknown(value, world.placeholders)
     if name is not None:
         raise Misfit(f"{part.label} asks for {{{name}}}, which is no field of what {world.event} tells.")
