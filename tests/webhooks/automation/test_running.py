@@ -223,7 +223,7 @@ def test_an_automation_waits_between_its_steps():
     made.steps = [setting("score", 99)]
     made.save()
     assert running.due() == [] and not running.go_on()
-    Run.objects.update(due_at=timezone.now())
+    Run.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     assert running.due() == [()]
     work()
     lead = reread(lead)
@@ -236,7 +236,7 @@ def test_what_waits_stops_with_its_automation():
         made = automation("lead.created", setting("score", 1, wait=60), name=way)
         factories.lead()
         work()
-        Run.objects.filter(name=way).update(due_at=timezone.now())
+        Run.objects.filter(name=way).update(due_at=timezone.now() - timedelta(seconds=1))
         made.delete() if way == "gone" else Automation.objects.filter(pk=made.pk).update(is_active=False)
         work()
         run = Run.objects.get(name=way)
@@ -321,7 +321,7 @@ def test_a_lead_that_is_gone_or_merged_fails_the_run():
     work()
     gone.delete()
     Lead.objects.filter(pk=merged.pk).update(merged_into=master)
-    Run.objects.update(due_at=timezone.now())
+    Run.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     work()
     reasons = list(Run.objects.order_by("pk").values_list("reason", flat=True))
     assert reasons == [
@@ -362,7 +362,7 @@ def test_a_worker_that_dies_in_a_step_leaves_nothing_of_it(monkeypatch):
     made = automation("lead.created", setting("score", 1), setting("score", 2, wait=60), {"do": "add_tag", "tag": "x"})
     lead = factories.lead()
     work()
-    Run.objects.update(due_at=timezone.now())
+    Run.objects.update(due_at=timezone.now() - timedelta(seconds=1))
 
     class Killed(BaseException):
         pass
