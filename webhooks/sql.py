@@ -49,9 +49,10 @@ def later(instant: str, seconds: str) -> str:
 
 
 def clock() -> datetime:
-    """The database's clock. SQLite has none of its own."""
+    """The database's clock; SQLite's has milliseconds, and what is due now must be so in the next statement."""
     if not is_postgresql():
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
     found: datetime = run("SELECT clock_timestamp()")[0][0]
     return found
 

@@ -21,7 +21,7 @@ def webhook():
     return factories.webhook()
 
 
-def delivery(webhook: Webhook, status: Status = Status.QUEUED, due: float = 0.0, **columns: Any) -> Delivery:
+def delivery(webhook: Webhook, status: Status = Status.QUEUED, due: float = 1.0, **columns: Any) -> Delivery:
     """Due for so many seconds."""
     return Delivery.objects.create(
         account=webhook.account,
