@@ -22,7 +22,7 @@ from django.db import transaction
 from leads import jobs
 from webhooks import conf, queue, sql
 from webhooks.models import Body, Delivery, Event, State, Status, Webhook
-from webhooks.outbound import compose, switch
+from webhooks.outbound import alarms, compose, switch
 from webhooks.outbound.together import UNGATHERED
 from webhooks.outbound.turns import complete
 
@@ -115,13 +115,15 @@ def _queue(minute: _Minute, rows: Sequence[_Row]) -> bool:
     with transaction.atomic():
         if not _waits(minute.webhook, rows):
             return False
-        left = iter(rows)
+        left, failed = iter(rows), []
         for number, body in parts:
             part = list(islice(left, number))
             if isinstance(body, str):
                 _give_up(part[0], body)
+                failed.append((minute.webhook.pk, part[0].id, body))
             else:
                 _bind(part, body)
+        alarms.unsent(alarms.by_webhook(failed))
         queue.nudge()
     return True
 

@@ -23,7 +23,7 @@ from tests.webhooks.outbound.claims import claimed, hurry
 from webhooks import queue, sql
 from webhooks.dialects import DIALECTS
 from webhooks.dialects.leadsquared import bodies
-from webhooks.models import Attempt, Body, Delivery, Event, Health, State, Status, Webhook
+from webhooks.models import Attempt, Body, Delivery, Event, Health, Notice, State, Status, Told, Webhook
 from webhooks.outbound import claim, compose, deliver, gather, posting, probe, replay, settle, switch, turns, waiting
 from webhooks.outbound.selection import Selection
 
@@ -240,6 +240,7 @@ def test_no_more_is_read_than_memory_bears(
 def test_one_that_cannot_be_written_fails_alone(
     receiver: Receiver, webhook: Webhook, lead: Lead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Webhook.objects.update(notify_on_failure=True)
     act(lead, 8)
     bad = numbers(lead)[3]
 
@@ -256,6 +257,7 @@ def test_one_that_cannot_be_written_fails_alone(
     lost = Delivery.objects.get(status="failure")
     assert (str(lost.event.record_id), lost.error) == (bad, "cannot be written as leadsquared: no such field")
     assert lost.sent_with_id is None and lost.finished_at is not None
+    assert Notice.objects.get(kind=Told.FAILED).delivery_id == lost.pk
 
 
 def test_what_keeps_order_leaves_one_post_at_a_time(receiver: Receiver, lead: Lead) -> None:
