@@ -20,7 +20,6 @@ JOB = "webhooks.run_mail"
 # For so long whoever took a mail has it for itself; a conversation with the server takes a few times EMAIL_TIMEOUT.
 TAKEN_FOR = timedelta(minutes=2)
 OWED_FOR = timedelta(days=3)
-GIVEN_UP = "It could not be sent within three days."
 
 log = logging.getLogger(__name__)
 
