@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 
 from tests.program import Program, wait_until
@@ -49,3 +50,36 @@ def test_a_save_starts_rules_and_a_wait_ends_by_itself(program: Program, receive
     assert said == ["Set Score to 50.", "Posted to the webhook CRM as Lead_Post_Create."]
     first, second = [datetime.fromisoformat(entry["at"]) for entry in later]
     assert (second - first).total_seconds() > 1.5, "not before its time"
+
+
+TASKS = """
+from leads.models import Account, Lead
+from webhooks import queue
+from webhooks.models import Automation
+account = Account.objects.create(name="Harbour Homes")
+Automation.objects.create(
+    account=account, name="Call", event="lead.created",
+    steps=[{"do": "create_task", "name": "Call", "days": 1}, {"do": "set_field", "field": "score", "value": 5}],
+)
+# Nobody is told: the worker's clock finds them.
+queue.nudge_job = lambda *args: None
+for number in range(60):
+    Lead.objects.create(account=account, first_name="Ada", email=f"ada{number}@example.com")
+"""
+COUNTS = "SELECT (SELECT count(*) FROM leads_task), (SELECT count(*) FROM leads_lead WHERE score = 5)"
+
+
+def test_a_worker_that_is_killed_does_nothing_twice_and_nothing_by_halves(new_program: Callable[..., Program]) -> None:
+    program = new_program()
+    program.shell(TASKS)
+    program.start_worker()
+    wait_until(lambda: program.ask(COUNTS)[0][0] >= 5, 30, "the worker has begun")
+    for process in program.family():
+        process.kill()
+    tasks, scored = program.ask(COUNTS)[0]
+    assert tasks == scored < 60, "each step whole, and killed in the middle"
+    program.start_worker()
+    wait_until(lambda: program.ask(COUNTS)[0] == (60, 60), 60, "another one has done the rest")
+    per_lead = program.ask("SELECT count(DISTINCT lead_id), count(*) FROM leads_task")
+    assert per_lead == [(60, 60)], "one for each lead"
+    assert program.ask("SELECT DISTINCT state FROM webhooks_run") == [("done",)]
