@@ -98,7 +98,9 @@ class Admin(ModelAdmin):
             return False
         filters = [one[0] if isinstance(one, tuple | list) else one for one in self.get_list_filter(request)]
         names = [getattr(one, "parameter_name", one) for one in filters]
-        return any(lookup == name or lookup.startswith(f"{name}_") for name in names)
+        # All that filters ask with: what else stands behind two underscores is a column of another table.
+        ways = ("", "__exact", "__in", "__id__exact", "__isnull", "_from", "_to")
+        return lookup in {f"{name}{way}" for name in names for way in ways}
 
     def _check_action(self, request: HttpRequest) -> None:
         """Refuse aloud what Django would drop in silence, or stumble over."""

@@ -25,6 +25,8 @@ def test_unknown_lookups_are_a_bad_request(crm, sign_in, query):
         ("leads_apikey", "digest__startswith"),
         ("webhooks_webhook", "secret__startswith"),
         ("leads_user", "password__gt"),
+        ("webhooks_automation", "account__webhooks__secret__startswith"),
+        ("webhooks_webhook", "account__api_keys__digest__startswith"),
     ],
 )
 def test_secrets_cannot_be_guessed_letter_by_letter(crm, sign_in, model, lookup):
