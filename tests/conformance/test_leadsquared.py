@@ -162,9 +162,9 @@ def test_a_url_with_nothing_behind_it_is_noticed(name, world, monkeypatch):
 
 
 def test_parameters_in_front_are_noticed(world, monkeypatch):
-    def address(url: str, webhook_id: str, event: str) -> str:
+    def address(url: str, *given: str) -> str:
         base, _, query = url.partition("?")
-        return leadsquared.address(base, webhook_id, event) + (f"&{query}" if query else "")
+        return leadsquared.address(base, *given) + (f"&{query}" if query else "")
 
     change(monkeypatch, address=address)
     fails("LS-80", world)
