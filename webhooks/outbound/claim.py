@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
+from django.db import transaction
+
 from webhooks import conf, sql
 from webhooks.models import Attempt, Delivery, Outcome, Status
 from webhooks.outbound import alarms, switch, together
@@ -58,6 +60,7 @@ def renew(held: Iterable[Claimed]) -> set[int]:
     }
 
 
+@transaction.atomic
 def release(held: Collection[Claimed]) -> None:
     """Give back what was not sent: no try is used."""
     sql.prepared(
@@ -71,6 +74,7 @@ def release(held: Collection[Claimed]) -> None:
     together.follow(together.firsts(held))
 
 
+@transaction.atomic
 def reclaim() -> int:
     """Queue again what somebody claimed and never settled; returns how many.
 

@@ -24,7 +24,20 @@ from webhooks import queue, sql
 from webhooks.dialects import DIALECTS
 from webhooks.dialects.leadsquared import bodies
 from webhooks.models import Attempt, Body, Delivery, Event, Health, Notice, State, Status, Told, Webhook
-from webhooks.outbound import claim, compose, deliver, gather, posting, probe, replay, settle, switch, turns, waiting
+from webhooks.outbound import (
+    claim,
+    compose,
+    deliver,
+    gather,
+    posting,
+    probe,
+    replay,
+    settle,
+    switch,
+    together,
+    turns,
+    waiting,
+)
 from webhooks.outbound.selection import Selection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -448,6 +461,24 @@ def test_a_claim_that_is_lost_moves_nobody(receiver: Receiver, webhook: Webhook,
     claim.reclaim()
     assert rows() == ["failure"] * 3
     assert set(Delivery.objects.values_list("error", flat=True)) == {"worker lost"}
+
+
+@pytest.mark.parametrize("give_up", ["reclaim", "release"])
+def test_a_kill_leaves_nobody_behind_the_first(
+    receiver: Receiver, webhook: Webhook, lead: Lead, monkeypatch: pytest.MonkeyPatch, give_up: str
+) -> None:
+    act(lead, 3)
+    later()
+    for ids in gather.waiting():
+        gather.gather(*ids)
+    claims = claimed()
+    Delivery.objects.filter(status="sending").update(lease_until=timezone.now() - MINUTE)
+    switch.disable(webhook.pk)
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(together, "follow", lambda ids: (_ for _ in ()).throw(KeyboardInterrupt))
+        claim.reclaim() if give_up == "reclaim" else claim.release(claims)
+    assert claim.reclaim() == 1
+    assert rows() == ["cancelled"] * 3
 
 
 def test_what_is_gathered_and_not_sent_outlives_a_kill(receiver: Receiver, webhook: Webhook, lead: Lead) -> None:
