@@ -84,7 +84,7 @@ def judge() -> int:
         events = Event.objects.in_bulk({run.event_id for run in runs})
         unmet = [run for run in runs if not _judge(run, automations.get(run.automation_id or 0), events[run.event_id])]
         kept = [run for run in runs if run not in unmet]
-        Run.objects.bulk_update(kept, ["state", "steps", "due_at", "reason", "finished_at"])
+        Run.objects.bulk_update(kept, ["automation", "state", "steps", "due_at", "reason", "finished_at"])
         Run.objects.filter(pk__in=[run.pk for run in unmet]).delete()
         _count(unmet, "unmet")
         _count([run for run in kept if run.state == RunState.WAITING], "begun")
@@ -177,6 +177,8 @@ def _fail(run_id: int, stood: int, error: Exception) -> None:
 
 
 def _stop(run: Run, automation: Automation | None) -> None:
+    # A save that was open while it was deleted has stored its id: there is nothing behind it to count for.
+    run.automation = automation
     _end(run, RunState.STOPPED, DELETED if automation is None else SWITCHED_OFF)
 
 

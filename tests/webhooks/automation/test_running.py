@@ -244,6 +244,18 @@ def test_what_waits_stops_with_its_automation():
         assert (run.state, run.reason) == (RunState.STOPPED, words[way])
 
 
+def test_a_save_that_ends_after_its_rule_was_deleted_stops_nobody_else():
+    gone, kept = rule("lead.created", setting("score", 1)), rule("lead.created", setting("score", 2))
+    lead = factories.lead()
+    gone.delete()
+    # As the save has stored it: nothing keeps it from naming what is deleted before it ends.
+    Run.objects.filter(automation=None).update(automation_id=gone.pk)
+    work()
+    assert states() == [RunState.STOPPED, RunState.DONE] and reread(lead).score == 2
+    assert Run.objects.earliest("pk").reason == "It was deleted meanwhile."
+    assert Tally.objects.get().automation == kept
+
+
 def test_rules_that_start_each_other_are_stopped_at_three_hops():
     rule("lead.status_changed", setting("score", 1), {"do": "add_tag", "tag": "x"}, name="other")
     ping = rule(
