@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from tests import factories
 from tests.webhooks.outbound.claims import claimed
-from webhooks.models import Delivery, Health, State, Webhook
-from webhooks.outbound import health, switch, waiting
+from webhooks.models import Delivery, Event, Health, State, Webhook
+from webhooks.outbound import health, posting, switch, waiting
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -135,3 +135,21 @@ def test_a_round_that_learns_of_two_and_a_person_who_has_both_tried_now(webhook)
         then=lambda: Health.objects.select_for_update(no_key=True).get(pk=other.pk),
     )
     assert not Health.objects.filter(closed_until__gt=timezone.now()).exists()
+
+
+def test_a_round_that_learns_of_two_and_a_rule_that_posts_to_both(webhook):
+    other = factories.webhook(name="Other")
+    Health.objects.create(webhook=other)
+    factories.lead()
+    event = Event.objects.latest("pk")
+
+    def post() -> None:
+        with transaction.atomic():
+            for pk in (other.pk, webhook.pk):
+                posting.post(event, pk, ("rule", 1), f"r1n{pk}")
+
+    def learn_of(pk: int) -> None:
+        assert Webhook.objects.select_for_update(no_key=True).get(pk=pk)
+
+    race(lambda: learn_of(webhook.pk), post, then=lambda: learn_of(other.pk))
+    assert Delivery.objects.filter(posted_by="rule").count() == 2
