@@ -174,7 +174,9 @@ def test_chosen_landing_pages_alone_are_heard_of(manager: KeyClient, world: Worl
     assert json.loads(delivery.event.context)["form"]["name"] == "Contact us"
 
 
-@pytest.mark.parametrize("urls", [None, [], "https://crm.example.com/f/x", ["https://crm.example.com/f/nowhere"]])
+@pytest.mark.parametrize(
+    "urls", [None, [], "https://crm.example.com/f/x", ["https://crm.example.com/f/nowhere"], ["https://[crm/f/x"]]
+)
 def test_landing_pages_that_are_no_forms_here_are_refused(manager: KeyClient, form: Form, urls: Any):
     response = call(manager, "Create", landing(form, LandingPageUrls=urls))
     assert response.status_code == 400 and "LandingPageUrls" in response.json()["ExceptionMessage"]

@@ -151,7 +151,11 @@ def _by_form(
     forms = dict(Form.objects.filter(account=account).values_list("uid", "pk"))
     ids = []
     for url in urls:
-        pk = forms.get(urlsplit(url.strip()).path.rstrip("/").rpartition("/")[2])
+        try:
+            path = urlsplit(url.strip()).path
+        except ValueError:
+            path = ""
+        pk = forms.get(path.rstrip("/").rpartition("/")[2])
         if pk is None:
             faults.append(Fault("LandingPageUrls", "reference", f"names no web form of the account: {shown(url, 300)}"))
         else:
