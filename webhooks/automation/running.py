@@ -140,7 +140,10 @@ def _do(run: Run, doing: Doing) -> None:
 
 
 def _judge(run: Run, automation: Automation | None, event: Event) -> bool:
-    """Whether the conditions hold, or nobody can say any more; what becomes of the run is set on it."""
+    """Whether the conditions hold, or nobody can say any more; what becomes of the run is set on it.
+
+    Never raises: a rule that cannot be read keeps no other one waiting.
+    """
     if automation is None or not automation.is_active:
         _stop(run, automation)
         return True
@@ -152,9 +155,13 @@ def _judge(run: Run, automation: Automation | None, event: Event) -> bool:
         return True
     if event.hops >= conf.MOST_HOPS:
         _end(run, RunState.STOPPED, LOOP)
-    else:
-        run.state, run.steps = RunState.WAITING, automation.steps
-        run.due_at = run.created_at + timedelta(seconds=automation.steps[0].get("wait", 0))
+        return True
+    try:
+        wait = timedelta(seconds=automation.steps[0].get("wait", 0))
+    except (AttributeError, IndexError, KeyError, TypeError):
+        _end(run, RunState.FAILED, "Its steps cannot be read. Set them anew.")
+        return True
+    run.state, run.steps, run.due_at = RunState.WAITING, automation.steps, run.created_at + wait
     return True
 
 

@@ -256,6 +256,17 @@ def test_a_save_that_ends_after_its_rule_was_deleted_stops_nobody_else():
     assert Tally.objects.get().automation == kept
 
 
+@pytest.mark.parametrize("steps", [[], {}, ["assign"], [{"do": "set_field", "wait": "soon"}]])
+def test_steps_that_nobody_can_read_fail_alone(steps):
+    made = rule("lead.created", name="unreadable")
+    rule("lead.created", setting("score", 2))
+    Automation.objects.filter(pk=made.pk).update(steps=steps)
+    lead = factories.lead()
+    work()
+    assert states() == [RunState.FAILED, RunState.DONE] and reread(lead).score == 2
+    assert Run.objects.earliest("pk").reason == "Its steps cannot be read. Set them anew."
+
+
 def test_rules_that_start_each_other_are_stopped_at_three_hops():
     rule("lead.status_changed", setting("score", 1), {"do": "add_tag", "tag": "x"}, name="other")
     ping = rule(
