@@ -14,7 +14,7 @@ from typing import Protocol
 from django.db import transaction
 from django.utils import timezone
 
-from webhooks.models import Alarm, Cause, Health, State, Told, Webhook
+from webhooks.models import Alarm, Cause, Delivery, Health, State, Told, Webhook
 from webhooks.outbound import notify
 
 JOB = "webhooks.tell_of_failures"
@@ -66,7 +66,7 @@ def unsent(failures: Mapping[int, Sequence[tuple[int, str]]]) -> None:
                 if webhook is not None and webhook.notify_on_failure:
                     now = timezone.now()
                     alarm = _alarm(webhook, Cause.OTHER)
-                    _add(webhook, alarm, len(ones), now, ones[-1][0], ones[-1][1])
+                    _add(webhook, alarm, [pk for pk, _ in ones], now, ones[-1][1])
 
     if failures:
         transaction.on_commit(tell, robust=True)
@@ -97,17 +97,19 @@ def remind(alarm_id: int) -> None:
 
 def _count(webhook: Webhook, ended: Mapping[str, Sequence[Tried]]) -> None:
     for cause, ones in ended.items():
-        _add(webhook, _alarm(webhook, cause), len(ones), ones[0].at, ones[-1].delivery_id, ones[-1].detail)
+        _add(webhook, _alarm(webhook, cause), [one.delivery_id for one in ones], ones[0].at, ones[-1].detail)
 
 
 def _alarm(webhook: Webhook, cause: str) -> Alarm:
     return Alarm.objects.select_for_update().get_or_create(webhook=webhook, cause=cause)[0]
 
 
-def _add(webhook: Webhook, alarm: Alarm, count: int, since: datetime, delivery_id: int, detail: str) -> None:
-    alarm.failures += count
+def _add(webhook: Webhook, alarm: Alarm, ended: Sequence[int], since: datetime, detail: str) -> None:
+    """ended: ids of deliveries; those that were sent together with them have ended as well."""
+    others = Delivery.objects.filter(sent_with__in=ended).exclude(pk__in=ended).count()
+    alarm.failures += len(ended) + others
     alarm.since = alarm.since or since
-    alarm.delivery_id = delivery_id
+    alarm.delivery_id = ended[-1]
     if alarm.told_at is None or alarm.told_at <= timezone.now() - APART:
         _tell(webhook, alarm, detail, failing=True)
     alarm.save()

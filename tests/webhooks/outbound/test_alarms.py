@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from leads import jobs, roles
+from leads.models import Activity, ActivityType
 from tests import factories
 from tests.mail_server import MailServer
 from tests.receiver import Answer, Receiver
@@ -19,7 +20,7 @@ from tests.webhooks.outbound.test_notify import user
 from webhooks import tasks
 from webhooks.dialects import DIALECTS
 from webhooks.models import Alarm, Delivery, Health, Notice, State, Status, Told, Webhook
-from webhooks.outbound import alarms, claim, deliver, health, notify, switch, trial
+from webhooks.outbound import alarms, claim, deliver, gather, health, notify, switch, trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -234,6 +235,25 @@ def test_what_ends_without_a_try_is_told_too(
     lost.update(status=Status.SENDING, lease_until=past, lost=claim.conf.MAX_LOST - 1)
     claim.reclaim()
     assert len(mailed.mails) == 2 and "worker lost" in subjects(mailed)[1]
+
+
+def test_what_was_sent_together_counts_as_so_many_deliveries(
+    mailed: MailServer, receiver: Receiver, webhook: Webhook
+) -> None:
+    Webhook.objects.update(events=["LeadActivity_Post_Create"])
+    lead = factories.lead()
+    kind = ActivityType.objects.filter(account=lead.account, kind="lead")[0]
+    for _ in range(3):
+        Activity.objects.create(lead=lead, type=kind)
+    Delivery.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    gather.gather(webhook.pk)
+    receiver.always(Answer(500))
+    for _ in range(3):
+        run()
+        hurry()
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.FAILURE} and len(receiver.received) == 3
+    (mail,) = mailed.mails
+    assert "3 deliveries ended as Failure" in mail.text
 
 
 def test_notice_and_failure_are_there_together_or_not_at_all(receiver: Receiver, webhook: Webhook) -> None:
