@@ -20,6 +20,7 @@ JOB = "webhooks.run_mail"
 # For so long whoever took a mail has it for itself; a conversation with the server takes a few times EMAIL_TIMEOUT.
 TAKEN_FOR = timedelta(minutes=2)
 OWED_FOR = timedelta(days=3)
+GIVEN_UP = "It could not be sent within three days."
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,9 @@ log = logging.getLogger(__name__)
 def owed() -> list[tuple[int]]:
     """The ids of mails that are not sent yet, oldest first; those that nobody wants any more are given up."""
     now = timezone.now()
-    unsent = RunMail.objects.filter(sent_at=None, created_at__gte=now - OWED_FOR)
-    free = unsent.filter(Q(taken_until=None) | Q(taken_until__lt=now))
+    unsent = RunMail.objects.filter(sent_at=None)
+    unsent.filter(created_at__lt=now - OWED_FOR).exclude(error=GIVEN_UP).update(error=GIVEN_UP)
+    free = unsent.filter(created_at__gte=now - OWED_FOR).filter(Q(taken_until=None) | Q(taken_until__lt=now))
     return [(pk,) for pk in free.order_by("pk").values_list("pk", flat=True)[:1000]]
 
 
@@ -42,8 +44,10 @@ def send(mail_id: int) -> None:
     try:
         EmailMessage(mail.subject, mail.body, to=[mail.to]).send()
     except (SMTPException, OSError) as error:
-        log.error("the mail %s of run %s could not be sent, and is tried again: %s", mail_id, mail.run_id, error)
-        said = f"The mail server refused it, or did not answer: {type(error).__name__}."
+        # Its words may name the recipient.
+        why = type(error).__name__
+        log.error("the mail %s of run %s could not be sent, and is tried again: %s", mail_id, mail.run_id, why)
+        said = f"The mail server refused it, or did not answer: {why}."
         RunMail.objects.filter(pk=mail_id).update(taken_until=None, error=said)
         return
     RunMail.objects.filter(pk=mail_id).update(sent_at=timezone.now(), error="")

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 
 import pytest
 from django.core import mail as outbox
@@ -434,6 +435,20 @@ def test_what_the_mail_server_refuses_is_owed_again(monkeypatch):
     monkeypatch.setattr(mail.EmailMessage, "send", send)
     mail.send(found.pk)
     assert len(outbox.outbox) == 1 and RunMail.objects.get().error == ""
+
+
+def test_what_the_mail_server_says_of_whom_stands_in_no_log(monkeypatch, caplog):
+    found = letter()
+    refusal = SMTPRecipientsRefused({found.to: (550, b"unknown")})
+    monkeypatch.setattr(mail.EmailMessage, "send", lambda self: (_ for _ in ()).throw(refusal))
+    mail.send(found.pk)
+    assert "SMTPRecipientsRefused" in caplog.text and found.to not in caplog.text
+
+
+def test_a_mail_that_nobody_wants_any_more_is_given_up_and_says_so():
+    letter()
+    RunMail.objects.update(created_at=timezone.now() - timedelta(days=3, seconds=1))
+    assert mail.owed() == [] and RunMail.objects.get().error == "It could not be sent within three days."
 
 
 def test_a_mail_that_somebody_was_killed_over_is_sent_later():
