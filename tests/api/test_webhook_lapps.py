@@ -73,6 +73,15 @@ def test_an_unknown_one_is_named(manager: KeyClient, world: World):
     assert fault["message"].startswith("is refused: No Lapp is called bygone here.")
 
 
+def test_no_secret_is_made_for_one(manager: KeyClient, world: World):
+    create(manager)
+    webhook = Webhook.objects.get()
+    response = manager.send("POST", f"{place(webhook)}/rotate-secret", {})
+    assert response.status_code == 409 and "needs no secret" in response.json()["message"], response.content
+    webhook.refresh_from_db()
+    assert webhook.secret == ""
+
+
 def test_one_becomes_a_webhook_and_back_again(manager: KeyClient, world: World):
     webhook = Webhook.objects.get(pk=create(manager).json()["id"])
     halfway = check_shape(manager.send("PATCH", place(webhook), {"type": "webhook"}), 400, "invalid")

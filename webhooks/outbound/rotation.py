@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from webhooks.models import Webhook
+from webhooks.models import Kind, Webhook
 from webhooks.outbound import header
 from webhooks.outbound.switch import WrongState, locked
 from webhooks.wire import signature
@@ -132,6 +132,8 @@ def remove(webhook_id: int) -> None:
 
 
 def _fresh(webhook: Webhook, typed: str) -> str:
+    if webhook.kind == Kind.LAPP:
+        raise WrongState(f"{webhook.name} is a Lapp, which gets no signature and needs no secret.")
     if not typed:
         return webhook.wire.new_secret()
     if wrong := fault(webhook.wire, typed):
