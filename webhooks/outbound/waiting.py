@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from webhooks import queue
-from webhooks.models import UNSENT, Delivery, Status
+from webhooks.models import UNSENT, Delivery, Status, Webhook
 from webhooks.outbound import health, together
 
 # Of those that are sent together, the first can be called off while it is in one of these.
@@ -24,6 +24,7 @@ def cancel(deliveries: QuerySet[Delivery]) -> int:
     """
     cancelled = {"status": Status.CANCELLED, "finished_at": Now()}
     with transaction.atomic():
+        _lock_webhooks(deliveries)
         alone = deliveries.filter(status__in=UNSENT, sent_with=None).update(**cancelled)
         chosen = deliveries.filter(sent_with__isnull=False).order_by().values("sent_with")
         firsts = Delivery.objects.filter(pk__in=chosen, status__in=_CALLED_OFF)
@@ -61,8 +62,17 @@ def try_now(deliveries: QuerySet[Delivery]) -> int:
     """
     chosen = deliveries.order_by().annotate(tried=Coalesce("sent_with_id", "pk")).values("tried")
     queued = Delivery.objects.filter(pk__in=chosen, status=Status.QUEUED)
-    health.ask_again(queued.filter(webhook__isnull=False).values_list("webhook", flat=True).distinct())
-    hurried = queued.update(due_at=Now())
-    if hurried:
-        queue.nudge()
+    with transaction.atomic():
+        _lock_webhooks(deliveries)
+        health.ask_again(queued.filter(webhook__isnull=False).values_list("webhook", flat=True).distinct())
+        hurried = queued.update(due_at=Now())
+        if hurried:
+            queue.nudge()
     return hurried
+
+
+def _lock_webhooks(deliveries: QuerySet[Delivery]) -> None:
+    """Before their deliveries, as whoever switches or settles does: rows are updated in any order, and two that do so
+    would wait for each other in a circle. Saves are not held up."""
+    webhooks = Webhook.objects.filter(pk__in=deliveries.order_by().values("webhook")).order_by("pk")
+    list(webhooks.select_for_update(no_key=True).values_list("pk"))

@@ -153,3 +153,34 @@ def test_a_round_that_learns_of_two_and_a_rule_that_posts_to_both(webhook):
 
     race(lambda: learn_of(webhook.pk), post, then=lambda: learn_of(other.pk))
     assert Delivery.objects.filter(posted_by="rule").count() == 2
+
+
+@pytest.mark.parametrize("person", [waiting.cancel, waiting.try_now])
+def test_a_person_who_moves_some_while_another_one_pauses(webhook, person):
+    """Both are stopped at the second of three rows; they come from different ends."""
+    for number in range(3):
+        factories.lead(email=f"lead{number}@example.com")
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    for number, pk in enumerate(ids):
+        Delivery.objects.filter(pk=pk).update(due_at=timezone.now() - timedelta(seconds=number))
+    Delivery.objects.filter(pk=ids[0]).update(lost=1)
+    errors: list[BaseException] = []
+
+    def guarded(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = []
+    with transaction.atomic():
+        assert Delivery.objects.select_for_update().get(pk=ids[1])
+        for work in (lambda: person(Delivery.objects.all()), lambda: switch.pause(webhook.pk)):
+            threads.append(threading.Thread(target=guarded, args=(work,)))
+            threads[-1].start()
+            time.sleep(0.3)
+    for thread in threads:
+        thread.join(20)
+    assert errors == [] and not any(thread.is_alive() for thread in threads)
