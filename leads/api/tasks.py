@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -54,6 +55,9 @@ class TaskResource(EntityResource):
 class _Listed(TaskResource, Many):
     needs = needs("task", *_SCOPES, MANY)
     filters: ClassVar[Filters] = {"status": one_of("status", TaskStatus.values)}
+
+    def address(self, request: Request, record: Task) -> str:
+        return reverse("task", args=[record.pk])
 
 
 class Tasks(_Listed):

@@ -161,6 +161,7 @@ def test_the_list_holds_the_next_due_first_and_those_of_a_status(manager: KeyCli
 def test_the_tasks_of_a_lead(manager: KeyClient, world: World):
     address = f"/api/v1/leads/{world.lead_a.pk}/tasks"
     response = manager.send("POST", address, CALL)
+    assert manager.get(response["Location"]).json() == response.json()
     assert response.json()["lead_id"] == world.lead_a.pk
     other = make(manager, lead_id=world.lead_b.pk)
     assert [task["id"] for task in manager.get(address).json()["data"]] == [response.json()["id"]]
