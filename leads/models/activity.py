@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -11,7 +11,16 @@ from django.utils import timezone
 
 from leads.changes import Row, unit
 from leads.models.company import Company
-from leads.models.entity import Entity, MadeBySomebody, OfLead, Source, person_names, told_person
+from leads.models.entity import (
+    NAMES_OF_LEAD,
+    NAMES_OF_MAKER,
+    Entity,
+    MadeBySomebody,
+    OfLead,
+    Source,
+    person_names,
+    told_person,
+)
 from leads.models.kind import ActivityKind, ActivityType, value_fault
 from leads.models.lead import Lead
 from leads.models.user import User
@@ -31,6 +40,11 @@ _WHAT: Mapping[str, Source] = {
     "fields": lambda row: {label: row["fields"].get(label) for label in row["type_fields"]},
     **told_person("owner"),
     **told_person("created_by"),
+}
+_FOLLOW: Mapping[str, Sequence[str]] = {
+    "owner_id": ("owner", "owner_name"),
+    "type_id": ("type", "type_code", "type_kind"),
+    "created_by_id": NAMES_OF_MAKER,
 }
 _WHERE: Mapping[str, Source] = {
     "office_id": "office_id",
@@ -86,7 +100,7 @@ class Activity(AnyActivity, OfLead):
         "cancelled_at": "cancelled_at",
         **_WHERE,
     }
-    follow = {"owner_id": ("owner", "owner_name"), "type_id": ("type", "type_code", "type_kind")}
+    follow = {**_FOLLOW, "lead_id": NAMES_OF_LEAD}
     ours = {**AnyActivity.ours, "lead": "lead__account_id"}
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="activities")
@@ -96,7 +110,10 @@ class Activity(AnyActivity, OfLead):
 
     class Meta(AnyActivity.Meta):
         verbose_name_plural = "activities"
-        indexes = [models.Index(fields=["lead", "-happened_at", "-id"], name="activity_of_lead")]
+        indexes = [
+            models.Index(fields=["lead", "-happened_at", "-id"], name="activity_of_lead"),
+            models.Index(fields=["account", "-happened_at", "-id"], name="activity_newest"),
+        ]
 
     def __str__(self) -> str:
         return str(self.type)
@@ -153,7 +170,7 @@ class CompanyActivity(AnyActivity):
         **_WHAT,
         **_WHERE,
     }
-    follow = {"owner_id": ("owner", "owner_name"), "type_id": ("type", "type_code", "type_kind")}
+    follow = {**_FOLLOW, "company_id": ("company_name",)}
     ours = {**AnyActivity.ours, "company": "company__account_id"}
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="activities")

@@ -24,6 +24,9 @@ from leads.validation import in_seconds
 Source = str | Callable[[Row], Any]
 
 PERSON = ("email", "username", "first_name", "last_name")
+# What is told with the id of a lead, and with that of who made the record.
+NAMES_OF_LEAD = ("lead_name", "lead_email", "office_id")
+NAMES_OF_MAKER = ("created_by", "created_by_name")
 # Columns that say when, and which state, and not what.
 _STAMPS = frozenset({"id", "version", "created_at", "modified_at"})
 

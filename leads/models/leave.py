@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from leads.changes import Row
-from leads.models.entity import Entity, MadeBySomebody, person_names, told_person
+from leads.models.entity import NAMES_OF_MAKER, Entity, MadeBySomebody, person_names, told_person
 from leads.models.user import User
 
 
@@ -31,7 +31,7 @@ class Leave(MadeBySomebody, Entity):
         "created_at": "created_at",
         "modified_at": "modified_at",
     }
-    follow = {"user_id": ("user", "user_name")}
+    follow = {"user_id": ("user", "user_name"), "created_by_id": NAMES_OF_MAKER}
     ours = {"user": "user__membership__account_id"}
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="leaves", verbose_name="person")

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from leads.changes import Row
 from leads.models.company import Company
-from leads.models.entity import MadeBySomebody, OfLead, person_names, told_person
+from leads.models.entity import NAMES_OF_LEAD, NAMES_OF_MAKER, MadeBySomebody, OfLead, person_names, told_person
 from leads.models.kind import OpportunityType, value_fault
 from leads.models.lead import Lead
 from leads.models.product import Product
@@ -54,6 +54,8 @@ class Opportunity(MadeBySomebody, OfLead):
         "modified_at": "modified_at",
     }
     follow = {
+        "lead_id": NAMES_OF_LEAD,
+        "created_by_id": NAMES_OF_MAKER,
         "owner_id": ("owner", "owner_name"),
         "type_id": ("type", "type_code"),
         "company_id": ("company_name",),

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from leads.changes import Row, Unit
-from leads.models.entity import MadeBySomebody, OfLead, person_names, told_person
+from leads.models.entity import NAMES_OF_LEAD, NAMES_OF_MAKER, MadeBySomebody, OfLead, person_names, told_person
 from leads.models.lead import Lead
 from leads.models.user import User
 
@@ -46,7 +46,11 @@ class Task(MadeBySomebody, OfLead):
         "created_at": "created_at",
         "modified_at": "modified_at",
     }
-    follow = {"owner_id": ("owner", "owner_name")}
+    follow = {
+        "lead_id": NAMES_OF_LEAD,
+        "owner_id": ("owner", "owner_name"),
+        "created_by_id": NAMES_OF_MAKER,
+    }
     ours = {"lead": "lead__account_id", "owner": "owner__membership__account_id"}
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="tasks", null=True, blank=True)

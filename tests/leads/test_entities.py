@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from leads.changes import unit
+from leads.changes import acting, unit
 from leads.models import (
     Account,
     Activity,
@@ -21,6 +21,7 @@ from leads.models import (
     Lead,
     Leave,
     Membership,
+    Office,
     Opportunity,
     OpportunityType,
     Product,
@@ -28,7 +29,7 @@ from leads.models import (
     User,
 )
 from leads.models.task import TaskStatus
-from leads.signals import Fact, happened
+from leads.signals import Actor, Fact, happened
 
 pytestmark = pytest.mark.django_db
 
@@ -252,3 +253,28 @@ def test_what_is_named_belongs_to_the_account(lead: Lead, dana: User, told: list
     with pytest.raises(ValidationError, match="must be of the same account"):
         Company.objects.create(account=other, name="Elsewhere", owner=dana)
     assert not told
+
+
+def test_names_are_told_with_what_they_follow(account: Account, lead: Lead, dana: User, told: list[Fact]) -> None:
+    office = Office.objects.create(account=account, name="Leeds")
+    other = Lead.objects.create(account=account, office=office, full_name="Ben Hill")
+    with acting(Actor("user", dana.pk, "Dana Moss")):
+        task = Task.objects.create(lead=lead, name="Call back", due_at=timezone.now())
+    told.clear()
+    task.lead = other
+    task.save()
+    assert told[0].changes == {
+        "lead_id": (lead.pk, other.pk),
+        "lead_name": ("Jane Smith", "Ben Hill"),
+        "lead_email": ("jane@example.com", None),
+        "office_id": (None, office.pk),
+    }
+    assert types(told) == ["task.updated"]
+    pk = dana.pk
+    dana.delete()
+    assert told[0].changes == {
+        "created_by_id": (pk, None),
+        "created_by": ("dana@example.com", None),
+        "created_by_name": ("Dana Moss", None),
+    }
+    assert types(told) == ["task.updated"]
