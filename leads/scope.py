@@ -210,8 +210,16 @@ def managers(account_id: int) -> QuerySet[User]:
     return User.objects.filter(is_active=True, groups__name=roles.MANAGER, membership__account_id=account_id)
 
 
+def hold_managers(account_id: int) -> None:
+    """Let nobody else take a manager away before this transaction ends: of two who take each other away at once, one is
+    the last. It comes before any lock of a person."""
+    if connection.in_atomic_block:
+        Account.objects.select_for_update(no_key=True).get(pk=account_id)
+
+
 def is_last_manager(user_id: int, account_id: int) -> bool:
-    """Whether this is the only active manager of the account."""
+    """Whether this is the only active manager of the account, and within a transaction stays it."""
+    hold_managers(account_id)
     return set(managers(account_id).values_list("pk", flat=True)) == {user_id}
 
 

@@ -22,7 +22,7 @@ from leads import roles
 from leads.admin.owned import check_text
 from leads.models import Account, Membership, Office, User
 from leads.models.user import time_zones
-from leads.scope import Scope, is_manager, managers
+from leads.scope import Scope, is_last_manager, is_manager
 
 SHIPPED = (roles.STAFF, roles.MANAGER, roles.AUDITOR)
 
@@ -176,7 +176,7 @@ class PersonForm(forms.ModelForm):
         stays = data.get("role") == roles.MANAGER and data.get("is_active")
         if stays or not is_manager(User.objects.get(pk=self.instance.pk), account_id):
             return
-        if not managers(account_id).exclude(pk=self.instance.pk).exists():
+        if is_last_manager(self.instance.pk, account_id):
             name = "role" if data.get("role") != roles.MANAGER else "is_active"
             said = f"{self.instance} is the last active manager. Make somebody else a manager first."
             self.add_error(name, ValidationError(said, code="last_manager"))

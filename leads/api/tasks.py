@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 from django.urls import reverse
 from rest_framework.request import Request
@@ -21,10 +22,11 @@ from leads.api.leads import find
 from leads.api.permissions import MANY, ONE, Need, needs
 from leads.api.resource import Many, One
 from leads.api.shape import Offered, key_of
-from leads.api.view import unknown_keys
+from leads.api.view import id_of, unknown_keys
 from leads.changes import unit
 from leads.models import Lead, Task
 from leads.models.apikey import Scope as KeyScope
+from leads.models.lead import keep_open
 from leads.models.task import TaskStatus
 
 _SCOPES: Final = (KeyScope.CRM_READ, KeyScope.CRM_WRITE)
@@ -80,6 +82,12 @@ class LeadTasks(_Listed):
 
 class OneTask(TaskResource, One):
     needs = needs("task", *_SCOPES, ONE)
+
+    def patch(self, request: Request, pk: str, **place: str) -> Response:
+        with unit():
+            if (lead_id := id_of(str(self.sent.get("lead_id")))) is not None:
+                keep_open(lead_id, DEFAULT_DB_ALIAS)  # before the task is locked: a merge locks in this order
+            return super().patch(request, pk, **place)
 
 
 class Switch(TaskResource):

@@ -17,7 +17,7 @@ from leads.changes import unit
 from leads.models import User
 from leads.models.apikey import Scope as KeyScope
 from leads.models.user import NO_TIME_ZONE, time_zones
-from leads.scope import is_last_manager, may_touch
+from leads.scope import hold_managers, is_last_manager, may_touch
 
 _KEYS: Final = ("first_name", "last_name", "phone", "time_zone", "availability", "is_active")
 
@@ -59,6 +59,8 @@ class OneUser(UserResource, Retrieved):
 
     def patch(self, request: Request, pk: str) -> Response:
         with unit():
+            if "is_active" in self.sent:
+                hold_managers(self.account.pk)
             user = self.find(pk, lock=True)
             if not may_touch(request.user, user):
                 raise Problem(403, "The maker of this API key may not change somebody with more rights than theirs.")

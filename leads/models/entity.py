@@ -144,6 +144,11 @@ class OfLead(Entity):
         of_lead = {"lead_name": F("lead__full_name"), "lead_email": F("lead__email"), "office_id": F("lead__office_id")}
         return {**super().names(), **of_lead, "lead_merged_into_id": F("lead__merged_into_id")}
 
+    def lock_before(self, written: Collection[str] | None, using: str) -> None:
+        lead_id = self.lead_id  # type: ignore[attr-defined]
+        if lead_id is not None and (written is None or not {"lead", "lead_id"}.isdisjoint(written)):
+            keep_open(lead_id, using)
+
     def derive(self, before: Row | None, stored: Row | None, written: Collection[str] | None, work: Unit) -> Columns:
         lead_id = self.lead_id  # type: ignore[attr-defined]
         if lead_id is not None and (stored is None or stored["lead_id"] != lead_id):

@@ -120,6 +120,7 @@ class Record(models.Model):
         with unit(using, savepoint=False) as work:
             before = stored = None
             if self.pk is not None:
+                self.lock_before(update_fields, using)
                 first = work.touch(type(self), [self.pk])
                 before = work.before(type(self), self.pk)
                 stored = before if first else type(self).rows(using, [self.pk]).get(self.pk)
@@ -190,6 +191,10 @@ class Record(models.Model):
             if column not in known or known[column] is not value:
                 setattr(self, column, value)
         return set(derived)
+
+    def lock_before(self, written: Collection[str] | None, using: str) -> None:
+        """Lock what has to be locked before the row is; the unit is open. `written` names the columns that will be
+        written, None for all."""
 
     def saved(self, using: str) -> None:
         """The row was just written, by save() or bulk_create(); the unit is open."""

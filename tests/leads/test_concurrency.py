@@ -9,9 +9,12 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.models.deletion import Collector
 
+from leads import roles
 from leads.changes import unit
 from leads.models import Lead, Message, Pipeline, Stage, Tag
+from leads.scope import managers
 from tests import factories
+from tests.api.conftest import key_of, member
 from webhooks.models import Event
 
 pytestmark = [
@@ -178,3 +181,17 @@ def test_a_label_that_is_being_deleted_comes_on_no_lead_any_more(lead, monkeypat
     assert isinstance(adding.error, IntegrityError)
     assert Lead.objects.get().get("tags") == []
     assert not Event.objects.filter(type="lead.updated").exists()
+
+
+def test_two_managers_who_take_each_other_away_leave_one():
+    account = factories.account()
+    ada, ben = (member(name, account, roles.MANAGER) for name in ("ada", "ben"))
+    keys = {user: key_of(user, account) for user in (ada, ben)}
+    answers = []
+
+    def take_away(writer, user):
+        answers.append(keys[writer].send("PATCH", f"/api/v1/users/{user.pk}", {"is_active": False}).status_code)
+
+    at_once(lambda: take_away(ada, ben), lambda: take_away(ben, ada))
+    assert answers == [200, 400]
+    assert list(managers(account.pk)) == [ada]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -9,9 +11,10 @@ from django.utils import timezone
 
 from leads.changes import unit
 from leads.merge import merge, undo
-from leads.models import Lead, Merge, Message, Task
+from leads.models import Lead, Merge, Message, Task, User
 from leads.scope import Scope
 from tests import factories
+from tests.api.conftest import key_of
 from tests.leads.test_concurrency import Other
 from webhooks.models import Event
 
@@ -141,3 +144,34 @@ def test_two_undo_the_same_merge(family):
     assert isinstance(error, ValidationError) and "undone already" in str(error)
     assert Event.objects.filter(type="lead.created", record_id=anna.pk).count() == 2
     check_versions()
+
+
+@pytest.mark.parametrize("by", ["save", "API"])
+def test_a_task_that_is_given_to_the_master_meanwhile(family, by):
+    ann, anna, _ = family
+    task = Task.objects.create(lead=anna, name="Call", due_at=timezone.now())
+    client = key_of(User.objects.create_superuser("root"), ann.account)
+
+    def give():
+        if by == "API":
+            response = client.send("PATCH", f"/api/v1/tasks/{task.pk}", {"lead_id": ann.pk})
+            assert response.status_code == 200, response.content
+        else:
+            task.lead = ann
+            task.save()
+
+    done = Other(lambda: merge(everywhere(), ann.pk, [anna.pk]))
+    reading = Task.rows.__func__
+
+    def read(cls, using, pks, lock=False):
+        found = reading(cls, using, pks, lock)
+        if lock and not done.ident:
+            done.start_and_wait_for_us()  # it has what it locks first
+        return found
+
+    with patch.object(Task, "rows", classmethod(read)):
+        give()
+    done.join(10)
+    assert (done.is_alive(), done.error) == (False, None)
+    task.refresh_from_db()
+    assert task.lead_id == ann.pk
