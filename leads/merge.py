@@ -132,7 +132,8 @@ def undo(merge: Merge) -> Undone:
         kept = _restore(master, merge.changes)
         work.step(Lead, master.pk, judged=False)
         merge.undone_at, merge.undone_by = work.now, acting_now().name[:255]
-        merge.save(update_fields=["undone_at", "undone_by"])
+        merge.changes, merge.moved = {}, {}  # nobody needs them any more: they have values of leads of their own again
+        merge.save(update_fields=["undone_at", "undone_by", "changes", "moved"])
         work.note(Lead, master.pk, "lead.updated", told(merge))
         for pk in children:
             work.note(Lead, pk, "lead.created", told(merge))

@@ -17,7 +17,8 @@ UNDONE_WITHIN = timedelta(days=30)
 
 
 class Merge(models.Model):
-    """Some leads, the children, became parts of another one, the master. It outlives that one, without its values."""
+    """Some leads, the children, became parts of another one, the master. It outlives that one, and its undoing, without
+    any values."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="merges")
     master = models.ForeignKey(Lead, on_delete=models.SET_NULL, related_name="merges", null=True)

@@ -398,6 +398,16 @@ def test_with_the_master_all_of_it_goes(scope, ann, anna, third, told):
             undo(done)
 
 
+def test_nothing_of_a_child_is_kept_once_it_is_a_lead_of_its_own_again(scope, ann, anna):
+    anna.set("notes", "Told us in confidence")
+    anna.save()
+    done = merge(scope, ann.pk, [anna.pk])
+    assert "confidence" in str(Merge.objects.values().get())
+    undo(done)
+    newest(anna).delete()
+    assert "confidence" not in str(Merge.objects.values().get())
+
+
 # --- what is refused ---
 
 
