@@ -49,6 +49,7 @@ from leads.admin.slots import register_history, register_note, register_panel
 from leads.fields import BY_KEY
 from leads.merge import what_became_of
 from leads.models import Account, Lead
+from leads.models.lead import keep_parent_open
 from leads.refer import refer
 from leads.sentences import sentences
 from leads.validation import read_phone
@@ -259,6 +260,8 @@ class LeadAdmin(LeadMerge):
         if lead is None or request.method != "POST" or not connection.in_atomic_block:
             return lead
         rows = self.get_queryset(request)
+        if is_key(parent := request.POST.get("parent_id", "")):
+            keep_parent_open(int(parent), lead.pk, connection.alias)
         if connection.features.has_select_for_update:
             rows = rows.select_for_update(of=("self",), no_key=True)
         return rows.filter(pk=lead.pk).first() or self.get_object(request, object_id, from_field)

@@ -24,7 +24,7 @@ from leads.fields import BY_KEY, BY_WIRE, EMPTY, FIELDS
 from leads.merge import what_became_of
 from leads.models import Lead
 from leads.models.apikey import Scope as KeyScope
-from leads.models.lead import judge
+from leads.models.lead import judge, keep_parent_open
 from leads.refer import refer
 from leads.setup import Setup
 from leads.validation import Violation, blank_to_none, derive, judge_value
@@ -63,6 +63,9 @@ class OneLead(View):
 
     def patch(self, request: Request, pk: str) -> Response:
         with unit():
+            number, parent = id_of(pk), id_of(str(self.sent.get(BY_KEY["parent_id"].wire)))
+            if number is not None and parent is not None:
+                keep_parent_open(parent, number, DEFAULT_DB_ALIAS)
             lead = find(self, pk, lock=True)
             store(self, lead, self.sent)
         return Response(wire(lead))

@@ -393,6 +393,13 @@ def keep_open(lead_id: int, using: str) -> bool:
     return not rows or rows[0][0] is None
 
 
+def keep_parent_open(parent_id: int, lead_id: int, using: str) -> None:
+    """The same for what is about to become the parent of a lead, before that one is locked: a merge locks leads in the
+    order of their ids. A parent of a higher id is locked when it is judged."""
+    if parent_id < lead_id:
+        keep_open(parent_id, using)
+
+
 def _at(values: Mapping[str, Any], path: str) -> Any:
     key, _, rest = path.partition(".")
     return values[key].get(rest) if rest else values.get(key)

@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from leads.changes import unit
+from leads.fields import BY_KEY
 from leads.merge import merge, undo
 from leads.models import Lead, Merge, Message, Task, User
 from leads.scope import Scope
@@ -175,3 +176,22 @@ def test_a_task_that_is_given_to_the_master_meanwhile(family, by):
     assert (done.is_alive(), done.error) == (False, None)
     task.refresh_from_db()
     assert task.lead_id == ann.pk
+
+
+def test_a_lead_that_is_put_below_the_master_meanwhile():
+    ann, anna = (factories.lead(first_name=name) for name in ("Ann", "Anna"))
+    client = key_of(User.objects.create_superuser("root"), ann.account)
+    done = Other(lambda: merge(everywhere(), ann.pk, [anna.pk]))
+    judging = Scope.judge
+
+    def judge(self, *arguments):
+        if not done.ident:
+            done.start_and_wait_for_us()
+        return judging(self, *arguments)
+
+    with patch.object(Scope, "judge", judge):
+        response = client.send("PATCH", f"/api/v1/leads/{anna.pk}", {BY_KEY["parent_id"].wire: ann.pk})
+    assert response.status_code == 200, response.content
+    done.join(10)
+    assert (done.is_alive(), done.error) == (False, None)
+    assert Lead.with_merged.get(pk=anna.pk).merged_into == ann
