@@ -148,11 +148,14 @@ def test_the_page_says_which_lapp_and_speaks_of_no_secret(manager, webhook):
     text = Page(manager.get(url("change", webhook.pk))).text
     assert "LeadSquared · Lapp Follow up" in text
     assert "Generate secret" not in text and "not signed" not in text
+    assert "Handshake" not in text, "There is no URL to be asked."
 
 
 def test_whoever_only_looks_sees_its_label(crm, sign_in, webhook):
-    text = Page(sign_in(crm.auditor).get(url("change", webhook.pk))).text
+    page = sign_in(crm.auditor).get(url("change", webhook.pk))
+    text = Page(page).text
     assert "Type Lapp" in text and "Lapp Follow up" in text
+    assert "dialect" not in page.content.decode(), "There is no choice by which fields could be hidden."
     assert "Webhook URL" not in text and "Custom headers" not in text
 
 

@@ -93,6 +93,10 @@ class WebhookAdmin(Admin):
         "shown_events",
         "shown_settings",
         "shown_headers",
+        "shown_webhook_headers",
+        "shown_kind",
+        "shown_url",
+        "shown_delay",
         "shown_rate",
         "shown_offices",
         "shown_filters",
@@ -201,7 +205,7 @@ class WebhookAdmin(Admin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None and not self.has_change_permission(request, obj):
-            return self._view_only_lapp if obj.kind == Kind.LAPP else self._view_only
+            return self._view_only(obj)
         account = ("account",) if obj is None and scope_of(request).every_account else ()
         settings = [
             name for dialect in DIALECTS.values() for name in fields_of(dialect) if name != events_field(dialect)
@@ -215,25 +219,28 @@ class WebhookAdmin(Admin):
 
     _sending = ("send_webhook_headers", "timeout")
     _habits = ("keep_order", "notify_on_failure")
-    # No secret is among these: what a model field would show is decrypted.
-    _view_only = (
-        (None, {"fields": ("shown_system", "name", "url", "description")}),
-        (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
-        (
-            "Sending",
-            {"fields": ("shown_settings", "shown_headers", *_sending, "execution_delay", "shown_rate", *_habits)},
-        ),
-    )
 
-    _view_only_lapp = (
-        (None, {"fields": ("shown_system", "kind", "name", "shown_lapp", "description")}),
-        _view_only[1],
-        ("Sending", {"fields": ("timeout", "shown_rate", *_habits)}),
-    )
+    def _view_only(self, webhook: Webhook) -> Any:
+        """No secret is among these: what a model field would show is decrypted. Nor is a field that conditions() names:
+        where there is no form, the page knows of no choice and would hide it."""
+        wire, is_lapp = webhook.wire, webhook.kind == Kind.LAPP
+        which = ("shown_kind", "name", "shown_lapp") if is_lapp else ("name", "shown_url")
+        of_http = () if is_lapp else ("shown_settings", "shown_headers")
+        optional = ("shown_webhook_headers",) if not is_lapp and wire.webhook_headers == "optional" else ()
+        delay = ("shown_delay",) if wire.delays else ()
+        return (
+            (None, {"fields": ("shown_system", *which, "description")}),
+            (None, {"fields": ("shown_events", "shown_offices", "shown_filters")}),
+            ("Sending", {"fields": (*of_http, *optional, "timeout", *delay, "shown_rate", *self._habits)}),
+        )
 
     @display(description="System")
     def shown_system(self, webhook: Webhook) -> str:
         return webhook.wire.label
+
+    @display(description="Webhook URL")
+    def shown_url(self, webhook: Webhook) -> str:
+        return webhook.url
 
     @display(description="Lapp")
     def shown_lapp(self, webhook: Webhook) -> str:
@@ -261,6 +268,14 @@ class WebhookAdmin(Admin):
             return ", ".join(f"{name}: {MASK}" for name in webhook.custom_headers) or "–"
         except ValueError:
             return UNREADABLE
+
+    @display(description="Send webhook-id, webhook-timestamp and webhook-signature", boolean=True)
+    def shown_webhook_headers(self, webhook: Webhook) -> bool:
+        return webhook.send_webhook_headers
+
+    @display(description="Execution delay")
+    def shown_delay(self, webhook: Webhook) -> str:
+        return f"{webhook.execution_delay} s" if webhook.execution_delay else "None"
 
     @display(description="Deliveries per second at most")
     def shown_rate(self, webhook: Webhook) -> str:

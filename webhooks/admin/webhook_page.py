@@ -246,8 +246,8 @@ class Shaken:
 
 
 def handshake(webhook: Webhook) -> Shaken | None:
-    """None for systems without one."""
-    if not webhook.wire.handshake:
+    """None for systems without one, and for a Lapp, which has no URL."""
+    if not webhook.wire.handshake or webhook.kind == Kind.LAPP:
         return None
     last = Handshake.objects.filter(pk=webhook.pk).first()
     if last is None:
