@@ -65,7 +65,7 @@ class Leave(MadeBySomebody, Entity):
         other = (others if but is None else others.exclude(pk=but)).first()
         if other is None:
             return {}
-        return {"starts_on": f"must not meet the leave of this person from {other.starts_on} to {other.ends_on}"}
+        return {"starts_on": f"must not overlap the leave of this person from {other.starts_on} to {other.ends_on}"}
 
     @classmethod
     def label(cls, row: Row) -> str:

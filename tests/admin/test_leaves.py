@@ -68,9 +68,9 @@ def test_managers_enter_change_and_delete_leaves(crm, sign_in):
         ({"ends_on": "2027-01-03"}, "Last day must not be before the first day."),
         (
             {"starts_on": "2026-01-01"},
-            "First day must not meet the leave of this person from 2026-12-30 to 2027-01-02.",
+            "First day must not overlap the leave of this person from 2026-12-30 to 2027-01-02.",
         ),
-        ({"starts_on": "2027-01-02"}, "First day must not meet the leave"),
+        ({"starts_on": "2027-01-02"}, "First day must not overlap the leave"),
         ({"reason": "a\x07b"}, "Reason must not contain control characters"),
     ],
 )
