@@ -91,6 +91,7 @@ def test_each_shows_the_tries_and_the_body_of_all(manager: Any, post: list[Deliv
     said = text(response)
     assert "The receiver answered 200 at once." in said
     assert "Sent together with 2 others" in said
+    assert "Details Record" in said, "What it is about is no lead."
     assert len(json.loads(response.context["sent"].body.raw)) == 3
     links = {each.pk for each in response.context["together"].some}
     assert links == {row.pk for row in post} - {post[number].pk}
