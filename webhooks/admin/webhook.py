@@ -275,7 +275,7 @@ class WebhookAdmin(Admin):
 
     @display(description="Execution delay")
     def shown_delay(self, webhook: Webhook) -> str:
-        return f"{webhook.execution_delay} s" if webhook.execution_delay else "None"
+        return f"{webhook.execution_delay} s"
 
     @display(description="Deliveries per second at most")
     def shown_rate(self, webhook: Webhook) -> str:
