@@ -33,7 +33,9 @@ def person(name: str = "dana") -> User:
 def test_days_in_common_are_refused(first: int, last: int) -> None:
     dana = person()
     leave(dana, 0, 4)
-    with pytest.raises(ValidationError, match="must not overlap the leave of this person from 2026-12-25 to 2026-12-29"):
+    with pytest.raises(
+        ValidationError, match="must not overlap the leave of this person from 2026-12-25 to 2026-12-29"
+    ):
         leave(dana, first, last)
     assert Leave.objects.count() == 1
 

@@ -32,7 +32,7 @@ def start(events: Sequence[Captured]) -> int:
             "lead_id": event.frozen.record_id if event.frozen.record == "lead" else event.frozen.data.get("lead_id"),
         }
         for event in events
-        if event.frozen.type in listening[event.account_id]
+        if event.frozen.type in listening[event.account_id] and not _comes_back(event)
     ]
     if not told:
         return 0
@@ -40,6 +40,12 @@ def start(events: Sequence[Captured]) -> int:
     if added:
         queue.nudge_job(JOB)
     return added
+
+
+def _comes_back(event: Captured) -> bool:
+    """A lead that a merge had made a part of another one is told as created when that is undone: it was greeted, and
+    given its first task, when it was new."""
+    return event.frozen.type == "lead.created" and "merge" in event.frozen.context
 
 
 def _events(account_id: int) -> frozenset[str]:

@@ -15,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from leads.changes import acting, unit
+from leads.merge import merge, undo
 from leads.models import CustomField, Lead, LeadList, Task
 from leads.models.company import Company
+from leads.scope import Scope
 from leads.signals import Actor
 from tests import factories
 from tests.webhooks.automation.rules import automation, person, rule, setting, states, work
@@ -561,3 +563,13 @@ def test_two_at_once_share_the_work_and_do_nothing_twice():
     assert Counter(owners) == dict.fromkeys(people, 4), "each had their turn"
     assert {tuple(reread(lead).get("tags")) for lead in leads} == {("given",)}
     assert sum(Tally.objects.values_list("done", flat=True)) == 24
+
+
+def test_a_lead_that_comes_back_from_a_merge_is_not_greeted_again():
+    rule("lead.created", {"do": "create_task", "name": "Call", "days": 1})
+    master, child = factories.lead(), factories.lead()
+    work()
+    undo(merge(Scope(master.account_id, None), master.pk, [child.pk]))
+    assert Event.objects.filter(type="lead.created", record_id=child.pk).count() == 2, "webhooks hear of it"
+    work()
+    assert Run.objects.count() == 2 and Task.objects.filter(lead=child).count() == 1
