@@ -51,6 +51,7 @@ def connect() -> None:
     pre_delete.connect(keep_last_office, sender=Office, dispatch_uid="webhooks.receivers.keep_last_office")
     for model in _FILTERED:
         pre_delete.connect(keep_filtered, sender=model, dispatch_uid=f"webhooks.receivers.keep_filtered.{model}")
+    pre_delete.connect(keep_posted_to, sender=Webhook, dispatch_uid="webhooks.receivers.keep_posted_to")
     pre_save.connect(keep_filtered_name, sender=Tag, dispatch_uid="webhooks.receivers.keep_filtered_name")
     pre_save.connect(keep_filtered_choices, sender=CustomField, dispatch_uid="webhooks.receivers.keep_filtered_choices")
 
@@ -103,6 +104,15 @@ def _refuse_if_asked_for(what: Any, key: str, value: Any, account_id: int) -> No
         raise ValidationError(
             f"{what} is in the filters of {', '.join(names)}. Change the filters first.", code="in_use"
         )
+    _refuse_if_used(what, key, value, account_id)
+
+
+def keep_posted_to(sender: Any, instance: Webhook, **kwargs: Any) -> None:
+    """A rule that posts to it would fail each time."""
+    _refuse_if_used(instance, "webhook", instance.pk, instance.account_id)
+
+
+def _refuse_if_used(what: Any, key: str, value: Any, account_id: int) -> None:
     rules = used.by(account_id, key, value)
     if rules:
         raise ValidationError(f"{what} is used by the rule {', '.join(rules)}. Change the rule first.", code="in_use")

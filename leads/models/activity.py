@@ -81,7 +81,7 @@ class AnyActivity(MadeBySomebody, Entity):
         return {"fields": fault} if fault else {}
 
     @classmethod
-    def label(cls, row: Row) -> str:
+    def title(cls, row: Row) -> str:
         return str(row["type_name"])
 
 

@@ -126,6 +126,11 @@ class Entity(Record):
 
     @classmethod
     def label(cls, row: Row) -> str:
+        return cls.title(row)
+
+    @classmethod
+    def title(cls, row: Row) -> str:
+        """What it is called by itself."""
         return row["name"] or f"{str(cls._meta.verbose_name).capitalize()} {row['id']}"
 
     @classmethod
@@ -134,7 +139,7 @@ class Entity(Record):
 
 
 class OfLead(Entity):
-    """A record of a lead: it is in the lead's account and office, and goes with it."""
+    """A record of a lead: it is in the lead's account and office, goes with it, and is found by its name."""
 
     class Meta(Entity.Meta):
         abstract = True
@@ -160,6 +165,11 @@ class OfLead(Entity):
         super().check_rules(before, after)
         if after["lead_merged_into_id"] is not None:
             raise ValidationError({"lead": ValidationError("must be a lead that was not merged", code="merged")})
+
+    @classmethod
+    def label(cls, row: Row) -> str:
+        lead = row["lead_name"] or row["lead_email"]
+        return f"{cls.title(row)} · {lead}" if lead else cls.title(row)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.account_id is None and self.lead_id is not None:  # type: ignore[attr-defined]

@@ -278,3 +278,10 @@ def test_names_are_told_with_what_they_follow(account: Account, lead: Lead, dana
         "created_by_name": ("Dana Moss", None),
     }
     assert types(told) == ["task.updated"]
+
+
+def test_what_is_of_a_lead_is_found_by_its_name(account: Account, lead: Lead, told: list[Fact]) -> None:
+    Activity.objects.create(lead=lead, type=kind(account, 21))
+    Task.objects.create(lead=lead, name="Call back", due_at=timezone.now())
+    Task.objects.create(account=account, name="Order signs", due_at=timezone.now())
+    assert [fact.label for fact in told] == ["Inbound phone call · Jane Smith", "Call back · Jane Smith", "Order signs"]

@@ -11,8 +11,8 @@ from webhooks.wire.filter import Condition
 
 
 def by(account_id: int, key: str, value: Any = None) -> list[str]:
-    """Names of the account's rules whose conditions or steps name this field of a lead; with a value, those that name
-    it for that."""
+    """Names of the account's rules whose conditions or steps name this field of a lead, or `webhook`; with a value,
+    those that name it for that."""
     found = []
     for rule in Automation.objects.filter(account_id=account_id).order_by("name", "pk"):
         try:
@@ -40,3 +40,5 @@ def _of_steps(steps: list[Step]) -> Iterator[tuple[str, Any]]:
                 yield "lists", pk
             case {"office": pk}:
                 yield "office_id", pk
+            case {"do": "post_to_webhook", "webhook": pk}:
+                yield "webhook", pk

@@ -59,7 +59,7 @@ def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]
             fact.record,
             fact.record_id,
             fact.label[:255],
-            fact.snapshot.get("email") or "",
+            fact.snapshot.get("email") or fact.snapshot.get("lead_email") or "",
             fact.version,
             moment(fact.occurred_at),
             snapshot,

@@ -159,7 +159,9 @@ def _state_lines(notice: Notice) -> list[str]:
     if webhook.state != State.PAUSED:
         if notice.kind == Told.PAUSED:
             return [f"The webhook is {State(webhook.state).label.lower()} by now:"]
-        return [f"The webhook is {State(webhook.state).label.lower()}. What ended as Failure can be replayed:"]
+        return [
+            f"The webhook is {State(webhook.state).label.lower()}. What ended as Failure can be replayed from its history:"
+        ]
     held = Delivery.objects.filter(webhook=webhook, status=Status.HELD).order_by().values("pk")[: MOST_COUNTED + 1]
     count = held.count()
     number = f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from leads.models import Activity, ActivityType, Lead
@@ -105,3 +106,12 @@ def test_it_is_queued_whatever_the_webhook_subscribes_to_and_filters(receiver: R
     work()
     send()
     assert [request.header("webhook-hops") for request in receiver.received] == ["0"]
+
+
+def test_a_webhook_that_a_rule_posts_to_is_kept(receiver):
+    webhook = factories.webhook(receiver.url)
+    posting = rule("lead.created", {"do": "post_to_webhook", "webhook": webhook.pk}, name="Tell the other office")
+    with pytest.raises(ValidationError, match="used by the rule Tell the other office"):
+        webhook.delete()
+    posting.delete()
+    webhook.delete()
