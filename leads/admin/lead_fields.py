@@ -173,6 +173,19 @@ class Reference(forms.ModelChoiceField):
         self.error_messages["invalid_choice"] = f"{self.label} must be one of those on offer."
 
 
+class References(forms.ModelMultipleChoiceField):
+    """Several of them."""
+
+    def _check_values(self, value: Any) -> Any:
+        # What is no key cannot be looked up.
+        for one in value if isinstance(value, list | tuple) else ():
+            if not is_key(str(one)):
+                raise forms.ValidationError(
+                    self.error_messages["invalid_pk_value"], code="invalid_pk_value", params={"pk": one}
+                )
+        return super()._check_values(value)
+
+
 class Parent(Reference):
     def __init__(self, queryset: Any, *, visible: Any, **options: Any) -> None:
         self.visible = visible

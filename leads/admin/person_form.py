@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from leads import roles
+from leads.admin.lead_fields import References
 from leads.admin.owned import check_text
 from leads.models import Account, Membership, Office, User
 from leads.models.user import time_zones
@@ -33,7 +34,7 @@ _ROLES = (
 )
 
 
-class OfficesField(forms.ModelMultipleChoiceField):
+class OfficesField(References):
     def __init__(self, queryset: Any, *, with_account: bool, **options: Any) -> None:
         self.with_account = with_account
         super().__init__(queryset, **options)
@@ -130,7 +131,7 @@ class PersonForm(forms.ModelForm):
         )
         self.initial["account"] = membership.account_id if membership else None
         own = Group.objects.exclude(name__in=SHIPPED).order_by("name")
-        self.fields["more_roles"] = forms.ModelMultipleChoiceField(
+        self.fields["more_roles"] = References(
             own,
             label="Roles of your own",
             required=False,

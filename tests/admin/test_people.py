@@ -131,6 +131,7 @@ def test_what_managers_may_not_give_is_not_given(crm, sign_in):
         ({"role": "Superuser"}, "role"),
         ({"offices": []}, "offices"),
         ({"offices": ["x"]}, "offices"),
+        ({"offices": ["9" * 30]}, "offices"),
         ({"password2": "another horse entirely"}, "password2"),
         ({"password1": "12345678901", "password2": "12345678901"}, "password2"),
         ({"password1": "", "password2": ""}, "password1"),

@@ -242,6 +242,7 @@ def test_http_is_allowed_with_a_warning(manager):
         ({"rate_limit": "2.5"}, "rate_limit"),
         ({"rate_limit": "fast"}, "rate_limit"),
         ({"offices": ["999999"]}, "offices"),
+        ({"offices": ["9" * 30]}, "offices"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_field(manager, changes, field):

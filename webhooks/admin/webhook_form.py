@@ -28,6 +28,7 @@ from unfold.widgets import (
 
 from leads.admin.base import is_key
 from leads.admin.display import plural
+from leads.admin.lead_fields import References
 from leads.admin.rows import WAS, Cells, Column, RowsWidget
 from leads.models import Account, Office
 from leads.scope import Scope
@@ -256,7 +257,7 @@ class _WebhookForm(forms.ModelForm):
     description = forms.CharField(
         required=False, max_length=rules.LONGEST_DESCRIPTION, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
     )
-    offices = forms.ModelMultipleChoiceField(
+    offices = References(
         Office.objects.none(),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "lc-grid-choice"}),
