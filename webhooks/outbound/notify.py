@@ -157,11 +157,10 @@ def _state_lines(notice: Notice) -> list[str]:
     webhook = notice.webhook
     assert webhook is not None
     if webhook.state != State.PAUSED:
+        state = State(webhook.state).label.lower()
         if notice.kind == Told.PAUSED:
-            return [f"The webhook is {State(webhook.state).label.lower()} by now:"]
-        return [
-            f"The webhook is {State(webhook.state).label.lower()}. What ended as Failure can be replayed from its history:"
-        ]
+            return [f"The webhook is {state} by now:"]
+        return [f"The webhook is {state}. What ended as Failure can be replayed from its history:"]
     held = Delivery.objects.filter(webhook=webhook, status=Status.HELD).order_by().values("pk")[: MOST_COUNTED + 1]
     count = held.count()
     number = f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"
