@@ -1,16 +1,17 @@
 """What an account has set up for its leads: pipelines with their stages, and custom fields.
 
 Every save of a lead needs it, and it changes rarely: it is kept in memory under a token that the account's row carries
-and every change renews (leads/models/account.py). The token is read in the lead's own transaction, so that what is in
-memory is never older than what the transaction sees.
+and every change renews (leads/models/account_setup.py). The token is read in the record's own transaction, together
+with the record, so that what is in memory is never older than what was read of it. Who listens to what happens is kept
+in the same way (`kept`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -118,9 +119,28 @@ def moved(values: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[s
     return [key for key in PLACE if (values.get(key) or None) != (was.get(key) or None)]
 
 
-def of(account_id: int, using: str = DEFAULT_DB_ALIAS, token: str | None = None) -> Setup:
-    """The setup of an account; token where it was read already, see token_of()."""
-    return _read(using, account_id, token or token_of(account_id, using))
+Read = TypeVar("Read")
+# Of a kind of setup: as many accounts as change records within a short time.
+MOST_KEPT = 1024
+
+
+def kept(read: Callable[[int, str], Read]) -> Callable[..., Read]:
+    """What `read(account_id, using)` returns, kept in memory until the account's token is another.
+
+    The function takes the same, and the token where somebody has read it already. Whatever `read` depends on is an
+    AccountSetup (leads/models/account_setup.py), or renews the token like one.
+    """
+
+    # What is read may be newer than the token, if somebody commits in between: then nobody asks for this token any
+    # more.
+    @lru_cache(maxsize=MOST_KEPT)
+    def under(token: str, account_id: int, using: str) -> Read:
+        return read(account_id, using)
+
+    def of(account_id: int, using: str = DEFAULT_DB_ALIAS, token: str | None = None) -> Read:
+        return under(token or token_of(account_id, using), account_id, using)
+
+    return of
 
 
 def token_of(account_id: int, using: str = DEFAULT_DB_ALIAS) -> str:
@@ -134,9 +154,7 @@ def token_of(account_id: int, using: str = DEFAULT_DB_ALIAS) -> str:
     return token
 
 
-# What is read may be newer than the token, if somebody commits in between: then nobody asks for this token any more.
-@lru_cache(maxsize=256)
-def _read(using: str, account_id: int, token: str) -> Setup:
+def _read(account_id: int, using: str) -> Setup:
     stages: dict[int, list[StageRow]] = {}
     for row in Stage.objects.using(using).filter(pipeline__account_id=account_id).order_by("position", "id"):
         stages.setdefault(row.pipeline_id, []).append(
@@ -148,3 +166,7 @@ def _read(using: str, account_id: int, token: str) -> Setup:
         tuple(PipelineRow(row.pk, row.name, row.is_default, tuple(stages.get(row.pk, ()))) for row in pipelines),
         {row.key: row.definition for row in definitions},
     )
+
+
+of = kept(_read)
+"""The setup of an account."""

@@ -70,6 +70,7 @@ class Entity(Record):
     def names(cls) -> Mapping[str, Any]:
         return {
             "account_name": F("account__name"),
+            "setup_token": F("account__setup_token"),
             "office_id": models.Value(None, models.BigIntegerField()),
             **{f"{relation}_account_id": F(path) for relation, path in cls.ours.items()},
         }

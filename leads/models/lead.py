@@ -249,7 +249,7 @@ class Lead(Record):
 
         return {
             "account_name": F("account__name"),
-            "account_setup": F("account__setup_token"),
+            "setup_token": F("account__setup_token"),
             "office_name": F("office__name"),
             "company_title": F("company__name"),
             "company_account_id": F("company__account_id"),
@@ -264,11 +264,8 @@ class Lead(Record):
     @classmethod
     def rows(cls, using: str, pks: Iterable[int], lock: bool = False) -> dict[int, Row]:
         rows = super().rows(using, pks, lock)
-        work = open_unit(using)
         for row in rows.values():
-            if work:
-                work.remember("setup", row["account_id"], value=row["account_setup"])
-            row["setup"] = setups.of(row["account_id"], using, row["account_setup"])
+            row["setup"] = setups.of(row["account_id"], using, row["setup_token"])
         return rows
 
     @classmethod

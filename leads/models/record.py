@@ -212,7 +212,7 @@ class Record(models.Model):
 
     @classmethod
     def names(cls) -> Mapping[str, Any]:
-        """Annotations that the snapshot needs besides the row's own columns."""
+        """Annotations that the snapshot needs besides the row's own columns, and `setup_token`, the account's."""
         return {}
 
     @classmethod
@@ -226,6 +226,9 @@ class Record(models.Model):
         if lock and (len(rows) < len(pks) or any(row["version"] != row["version_seen"] for row in rows.values())):
             # After a wait PostgreSQL reads the locked row anew, but neither joins nor subqueries. It is ours now.
             rows = _read(cls, using, pks, lock)
+        if work := open_unit(using):
+            for account_id, token in {row["account_id"]: row["setup_token"] for row in rows.values()}.items():
+                work.remember("setup", account_id, value=token)
         return rows
 
     @classmethod

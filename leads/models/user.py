@@ -80,6 +80,7 @@ class User(Record, AbstractUser):
         return {
             "account_id": F("membership__account_id"),
             "account_name": F("membership__account__name"),
+            "setup_token": F("membership__account__setup_token"),
             "office_id": models.Value(None, models.BigIntegerField()),
         }
 

@@ -8,9 +8,7 @@ Conditions are asked, and actions done, by the worker (running.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
-
-from django.db import DEFAULT_DB_ALIAS
+from functools import cache
 
 from leads import setup, statement
 from webhooks import queue, sql
@@ -22,7 +20,7 @@ JOB = "webhooks.run_automations"
 
 def start(events: Sequence[Captured]) -> int:
     """Add the runs of these events; returns how many were added."""
-    listening = {account_id: _events(account_id) for account_id in {event.account_id for event in events}}
+    listening = {account_id: _listening(account_id) for account_id in {event.account_id for event in events}}
     told = [
         {
             "uid": event.uid,
@@ -48,12 +46,8 @@ def _comes_back(event: Captured) -> bool:
     return event.frozen.type == "lead.created" and "merge" in event.frozen.context
 
 
-def _events(account_id: int) -> frozenset[str]:
-    return _read(DEFAULT_DB_ALIAS, account_id, setup.token_of(account_id))
-
-
-@lru_cache(maxsize=1024)
-def _read(using: str, account_id: int, token: str) -> frozenset[str]:
+@setup.kept
+def _listening(account_id: int, using: str) -> frozenset[str]:
     active = Automation.objects.using(using).filter(account_id=account_id, is_active=True)
     return frozenset(active.order_by().values_list("event", flat=True))
 

@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from leads.models import Account
+from leads.models.account_setup import lock
 from webhooks import dialects
 from webhooks.models.event import Event
 from webhooks.models.webhook import Webhook
@@ -156,6 +157,7 @@ class Delivery(models.Model):
 @receiver(pre_delete, sender=Webhook)
 def lock_deleted(sender: type[Webhook], instance: Webhook, using: str, **kwargs: Any) -> None:
     """Wait for the transactions that add deliveries of a webhook, and let no more begin, before these forget it."""
+    lock([instance.account_id], using)
     Webhook.objects.using(using).select_for_update().filter(pk=instance.pk).first()
 
 

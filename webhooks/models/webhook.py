@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.db.models.signals import m2m_changed
+from django.dispatch import receiver
 from django.utils import timezone
 
 from leads.models import Account, Office
+from leads.models.account_setup import AccountSetup, renew
 from webhooks import dialects
 from webhooks.models.encrypted import EncryptedJSONField, EncryptedTextField
 from webhooks.wire import filter as contents
@@ -29,7 +32,11 @@ class Kind(models.TextChoices):
     LAPP = "lapp", "Lapp"
 
 
-class Webhook(models.Model):
+# Of these and its offices follows what a webhook hears. Who does is kept in memory (outbound/outbox.py).
+_HEARING = frozenset({"account", "account_id", "dialect", "events", "filters", "state"})
+
+
+class Webhook(AccountSetup):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="webhooks")
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
@@ -73,6 +80,10 @@ class Webhook(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def is_kept(cls, columns: Collection[str] | None) -> bool:
+        return columns is None or not _HEARING.isdisjoint(columns)
+
     @property
     def wire(self) -> Dialect:
         return dialects.DIALECTS[self.dialect]
@@ -101,3 +112,9 @@ class Webhook(models.Model):
         if setting.of_http and self.kind == Kind.LAPP:
             return setting.default
         return self.settings.get(name, setting.default)
+
+
+@receiver(m2m_changed, sender=Webhook.offices.through)
+def renew_of_offices(sender: Any, instance: Webhook | Office, action: str, using: str, **kwargs: Any) -> None:
+    if action.startswith("post_"):
+        renew([instance.account_id], using)

@@ -1,18 +1,19 @@
 """The second step: who hears the events. One Delivery per event and listening webhook, in the same transaction.
 
-The number of statements does not depend on how many events there are or how many webhooks listen.
+The number of statements does not depend on how many events there are or how many webhooks listen. Who listens is kept
+in memory under the account's token, as what it has set up is (leads/setup.py): whatever was committed before the record
+was read is heeded.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from leads import statement
+from leads import setup, statement
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
@@ -24,7 +25,7 @@ from webhooks.wire.event import Event as Frozen
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listener:
     """What decides whether a webhook hears an event."""
 
@@ -33,7 +34,7 @@ class Listener:
     events: frozenset[str]
     conditions: tuple[contents.Condition, ...] = ()
     # Empty: every office of the account.
-    office_ids: set[int] = field(default_factory=set)
+    office_ids: Collection[int] = ()
 
     def hears(self, name: str, event: Frozen) -> bool:
         return (
@@ -43,61 +44,45 @@ class Listener:
         )
 
 
-# Account -> dialect -> name of an event -> who listens to it, in the order of their keys.
-Listening = Mapping[int, Mapping[str, Mapping[str, Sequence[Listener]]]]
+# Dialect -> name of an event -> who listens to it, in the order of their keys.
+Listening = Mapping[str, Mapping[str, Sequence[Listener]]]
 
 
 def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
     """Add the deliveries of these events; returns how many were added, held ones included."""
-    asked = sql.encode({"id": pk} for pk in {event.account_id for event in events})
-    listening = _listening(tuple(statement.run(_select(), [asked])))
-    matches = [match for event in events for match in _matches(event, listening.get(event.account_id, {}))]
+    listening = {account_id: _listening(account_id) for account_id in {event.account_id for event in events}}
+    matches = [match for event in events for match in _matches(event, listening[event.account_id])]
     if not matches:
         return 0
-    # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled or deleted
-    # meanwhile gets none, and whoever pauses or resumes it sees every row that was stored under its old state.
+    # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled, deleted or
+    # given to another account meanwhile gets none, and whoever pauses or resumes it sees every row that was stored
+    # under its old state.
     return statement.count(_insert(), [sql.encode(matches), int(lane)])
 
 
-# What is asked at every save is usually answered as before, and need not be read again.
-@lru_cache(maxsize=64)
-def _listening(rows: tuple[tuple[Any, ...], ...]) -> Listening:
-    found: dict[int, Listener | None] = {}
-    listening: dict[int, dict[str, dict[str, list[Listener]]]] = {}
-    for pk, account_id, dialect, names, stored, office_id in rows:
-        listener = found[pk] if pk in found else _listener(pk, dialect, names, stored)
-        if listener is not None and pk not in found:
+@setup.kept
+def _listening(account_id: int, using: str) -> Listening:
+    listening: dict[str, dict[str, list[Listener]]] = {}
+    webhooks = Webhook.objects.using(using).filter(account_id=account_id).exclude(state=State.DISABLED)
+    for webhook in webhooks.only("dialect", "events", "filters").prefetch_related("offices").order_by("pk"):
+        if (listener := _listener(webhook)) is not None:
             for name in listener.events:
-                listening.setdefault(account_id, {}).setdefault(dialect, {}).setdefault(name, []).append(listener)
-        if listener is not None and office_id is not None:
-            listener.office_ids.add(office_id)
-        found[pk] = listener
+                listening.setdefault(webhook.dialect, {}).setdefault(name, []).append(listener)
     return listening
 
 
-@cache
-def _select() -> str:
-    """Every save asks this: as a queryset, Django would take longer to write it than the database to answer."""
-    return f"""
-        SELECT webhook.id, webhook.account_id, webhook.dialect, webhook.events, webhook.filters, chosen.office_id
-        FROM {Webhook._meta.db_table} webhook
-        LEFT JOIN {Webhook.offices.through._meta.db_table} chosen ON chosen.webhook_id = webhook.id
-        WHERE webhook.state <> '{State.DISABLED}'
-        AND webhook.account_id IN (SELECT id FROM {sql.rows({"id": "integer"})})
-        ORDER BY webhook.id
-    """
-
-
-def _listener(pk: int, dialect: str, names: str, stored: str) -> Listener | None:
+def _listener(webhook: Webhook) -> Listener | None:
     """None where the filters cannot be read: hearing everything then would tell a receiver what is not for it."""
     try:
-        return Listener(pk, dialect, frozenset(json.loads(names)), contents.read(json.loads(stored)))
+        conditions = webhook.conditions
     except ValueError as error:
-        logger.error("webhook %s hears nothing until its filters are set anew: %s", pk, error)
+        logger.error("webhook %s hears nothing until its filters are set anew: %s", webhook.pk, error)
         return None
+    offices = frozenset(office.pk for office in webhook.offices.all())
+    return Listener(webhook.pk, webhook.dialect, frozenset(webhook.events), conditions, offices)
 
 
-def _matches(event: Captured, listening: Mapping[str, Mapping[str, Sequence[Listener]]]) -> Iterator[dict[str, Any]]:
+def _matches(event: Captured, listening: Listening) -> Iterator[dict[str, Any]]:
     for dialect, by_name in listening.items():
         # A system that this release no longer speaks hears nothing; it must not keep anybody from saving a lead.
         name = DIALECTS[dialect].hears(event.frozen) if dialect in DIALECTS else None
@@ -152,6 +137,7 @@ def _insert() -> str:
         FROM heard
         CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}
         CROSS JOIN {Webhook._meta.db_table} webhook
-        WHERE webhook.id = chosen.value AND webhook.state <> '{State.DISABLED}'
+        WHERE webhook.id = chosen.value AND webhook.account_id = heard.account_id
+        AND webhook.state <> '{State.DISABLED}'
         ORDER BY heard.event_id, webhook.id {sql.lock_keep("webhook")}
     """

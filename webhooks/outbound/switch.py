@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from leads.models import account_setup
 from webhooks import conf, queue, sql
 from webhooks.models import UNSENT, Delivery, Health, State, Status, Told, Webhook
 from webhooks.outbound import notify, together
@@ -93,6 +94,7 @@ def ask_no_more(webhook_id: int, reason: str, delivery_id: int) -> None:
 def disable(webhook_id: int) -> int:
     """Cancel what waits, and record no event for it from now on. Returns how many. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
+        _lock_account(webhook_id)
         _turn(webhook_id, (State.ENABLED, State.PAUSED), State.DISABLED)
         return _cancel(webhook_id)
 
@@ -100,6 +102,7 @@ def disable(webhook_id: int) -> int:
 def enable(webhook_id: int) -> None:
     """Record and send events from now on. WrongState, Webhook.DoesNotExist."""
     with transaction.atomic():
+        _lock_account(webhook_id)
         _turn(webhook_id, (State.DISABLED,), State.ENABLED)
         _start_anew(webhook_id, drain_to=None)
 
@@ -110,6 +113,7 @@ def delete(webhook_id: int) -> int:
     Raises Webhook.DoesNotExist.
     """
     with transaction.atomic():
+        _lock_account(webhook_id)
         webhook = locked(webhook_id)
         cancelled = _cancel(webhook_id)
         webhook.delete()
@@ -179,9 +183,16 @@ def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str =
     webhook = locked(webhook_id, no_key)
     if webhook.state not in allowed:
         raise WrongState(f"{webhook.name} is {State(webhook.state).label.lower()}.")
+    # Paused or not, it hears the same: what is kept in memory of who listens stays, and no account is waited for.
+    rows: QuerySet[Any] = Webhook.objects.all() if State.DISABLED in (webhook.state, state) else QuerySet(Webhook)
     webhook.state, webhook.state_since, webhook.state_reason = state, timezone.now(), reason
-    webhook.save(update_fields=["state", "state_since", "state_reason"])
+    rows.filter(pk=webhook_id).update(state=state, state_since=webhook.state_since, state_reason=reason)
     return webhook
+
+
+def _lock_account(webhook_id: int) -> None:
+    """Who listens changes now: the account comes before the webhook (leads/models/account_setup.py)."""
+    account_setup.lock(Webhook.objects.filter(pk=webhook_id).values_list("account_id", flat=True))
 
 
 def _start_anew(webhook_id: int, drain_to: int | None) -> None:
