@@ -34,8 +34,14 @@ def run(
     as behind a pooler that hands out connections by transaction.
     """
     cursor = _execute(statement, parameters, using, prepare)
-    rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    rows: list[tuple[Any, ...]] = cursor.fetchall() if _has_rows(cursor) else []
     return rows
+
+
+def _has_rows(cursor: Any) -> bool:
+    if isinstance(cursor, psycopg.Cursor):  # which would make an object of each column for its description
+        return cursor.pgresult is not None and cursor.pgresult.nfields > 0
+    return bool(cursor.description)
 
 
 def forget_plans(using: str = DEFAULT_DB_ALIAS, age: float = 20.0) -> None:
