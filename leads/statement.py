@@ -66,11 +66,17 @@ def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_D
 
 def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], using: str = DEFAULT_DB_ALIAS) -> None:
     """Insert rows: a few, as a save has them, by one statement."""
-    into, marks = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({', '.join(['%s'] * len(columns))})"
     if len(rows) > FEW:
-        _execute(into + marks, rows, using, prepare=True, many=True)
+        _execute(insertion(table, tuple(columns), 1), rows, using, prepare=True, many=True)
     elif rows:
-        count(into + ", ".join([marks] * len(rows)), [value for row in rows for value in row], using)
+        count(insertion(table, tuple(columns), len(rows)), [value for row in rows for value in row], using)
+
+
+@lru_cache(maxsize=32)
+def insertion(table: str, columns: tuple[str, ...], number: int) -> str:
+    """The statement that inserts so many rows."""
+    marks = f"({', '.join(['%s'] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * number)}"
 
 
 def moments(using: str = DEFAULT_DB_ALIAS) -> Callable[[datetime], Any]:

@@ -78,3 +78,24 @@ class Event(models.Model):
             hops=self.hops,
             context=context,
         )
+
+
+# As outbound/capture.py fills them, in this order.
+COLUMNS = (
+    "uid",
+    "account_id",
+    "type",
+    "record",
+    "record_id",
+    "label",
+    "email",
+    "version",
+    "occurred_at",
+    "snapshot",
+    "changes",
+    "context",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "hops",
+)

@@ -1,4 +1,4 @@
-"""The first step: what the CRM tells becomes frozen Events, in the transaction of the change."""
+"""The first step: what the CRM tells is frozen, to be stored as Events in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -10,40 +10,20 @@ from typing import Any
 
 from leads import statement
 from leads.signals import Fact
-from webhooks.models import Event
 from webhooks.models.event import worth_storing
 from webhooks.outbound.parcel import Captured
 from webhooks.wire import event as wire
 from webhooks.wire.identifier import ulid
 
-_COLUMNS = (
-    "uid",
-    "account_id",
-    "type",
-    "record",
-    "record_id",
-    "label",
-    "email",
-    "version",
-    "occurred_at",
-    "snapshot",
-    "changes",
-    "context",
-    "actor_kind",
-    "actor_id",
-    "actor_name",
-    "hops",
-)
-
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def capture(facts: Sequence[Fact]) -> list[Captured]:
-    """Store one Event per fact."""
+    """One event for each fact, which outbox.py stores."""
     random = secrets.token_bytes(10 * len(facts))
     uids = [ulid(time.time_ns() // 1_000_000, random[start : start + 10]) for start in range(0, len(random), 10)]
-    statement.insert(Event._meta.db_table, _COLUMNS, list(_rows(uids, facts)))
-    return [Captured(uid, fact.account_id, _frozen(fact)) for uid, fact in zip(uids, facts, strict=True)]
+    found = zip(uids, facts, _rows(uids, facts), strict=True)
+    return [Captured(uid, fact.account_id, _frozen(fact), values) for uid, fact, values in found]
 
 
 def _rows(uids: Sequence[str], facts: Sequence[Fact]) -> Iterator[Sequence[Any]]:

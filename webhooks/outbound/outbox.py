@@ -1,4 +1,5 @@
-"""The second step: who hears the events. One Delivery per event and listening webhook, in the same transaction.
+"""The second step: who hears the events. They are stored, whether or not anybody listens, with one Delivery per event
+and listening webhook, in the same transaction.
 
 The number of statements does not depend on how many events there are or how many webhooks listen. Who listens is kept
 in memory under the account's token, as what it has set up is (leads/setup.py): whatever was committed before the record
@@ -17,6 +18,7 @@ from leads import setup, statement
 from webhooks import conf, sql
 from webhooks.dialects import DIALECTS
 from webhooks.models import Delivery, Event, Lane, State, Status, Webhook
+from webhooks.models.event import COLUMNS
 from webhooks.outbound.parcel import Captured
 from webhooks.outbound.together import is_grouped
 from webhooks.wire import filter as contents
@@ -49,15 +51,32 @@ Listening = Mapping[str, Mapping[str, Sequence[Listener]]]
 
 
 def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
-    """Add the deliveries of these events; returns how many were added, held ones included."""
+    """Store the events and their deliveries; returns how many of these were added, held ones included."""
     listening = {account_id: _listening(account_id) for account_id in {event.account_id for event in events}}
     matches = [match for event in events for match in _matches(event, listening[event.account_id])]
     if not matches:
+        _store(events)
         return 0
     # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled, deleted or
     # given to another account meanwhile gets none, and whoever pauses or resumes it sees every row that was stored
     # under its old state.
-    return statement.count(_insert(), [sql.encode(matches), int(lane)])
+    told = [sql.encode(matches), int(lane)]
+    if sql.is_postgresql() and len(events) <= statement.FEW:
+        # One way to the database and back.
+        values = [value for event in events for value in event.values]
+        return statement.count(_store_and_insert(len(events)), [*values, *told])
+    _store(events)
+    return statement.count(_insert(), told)
+
+
+def _store(events: Sequence[Captured]) -> None:
+    statement.insert(Event._meta.db_table, COLUMNS, [event.values for event in events])
+
+
+@cache
+def _store_and_insert(number: int) -> str:
+    stored = statement.insertion(Event._meta.db_table, COLUMNS, number)
+    return f"WITH stored AS ({stored} RETURNING id, uid) {_insert('stored')}"
 
 
 @setup.kept
@@ -104,7 +123,7 @@ def _matches(event: Captured, listening: Listening) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _insert() -> str:
+def _insert(events: str = Event._meta.db_table) -> str:
     told = {
         "uid": "text",
         "account_id": "integer",
@@ -125,7 +144,7 @@ def _insert() -> str:
         )
         WITH heard AS MATERIALIZED (
             SELECT told.*, {sql.now()} AS now,
-                (SELECT event.id FROM {Event._meta.db_table} event WHERE event.uid = told.uid) AS event_id
+                (SELECT event.id FROM {events} event WHERE event.uid = told.uid) AS event_id
             FROM {sql.rows(told, alias="told")}
         )
         SELECT heard.event_id, heard.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from webhooks.wire.event import Event
 from webhooks.wire.exchange import Failure, Request, Response
@@ -11,11 +13,12 @@ from webhooks.wire.exchange import Failure, Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """An event that was stored just now: from capture."""
+    """An event that is about to be stored, its `values` those of models.event.COLUMNS: from capture."""
 
     uid: str
     account_id: int
     frozen: Event
+    values: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)

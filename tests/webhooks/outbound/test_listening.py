@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from leads.changes import unit
 from leads.models import Account, Company, Lead, Product, User
 from leads.models.membership import Membership
 from tests import factories
-from webhooks.models import Delivery, State, Webhook
+from webhooks.models import Delivery, Event, State, Webhook
 from webhooks.outbound import switch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -256,3 +257,31 @@ def test_pausing_and_resuming_change_nothing_of_who_listens(lead):
     assert heard(lead) == 1
     lead.account.refresh_from_db()
     assert lead.account.setup_token == token, "the engine does so by itself, and waits for nobody's account"
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite lets one transaction write at a time.")
+@pytest.mark.parametrize("turn, statuses", [(switch.disable, set()), (switch.pause, {"held"})])
+def test_a_save_that_waits_for_a_switch_heeds_it(lead, turn, statuses):
+    webhook = factories.webhook(dialect="standard")
+    assert heard(lead) > 0
+    events, deliveries = Event.objects.latest("pk").pk, Delivery.objects.latest("pk").pk
+    lead.score = 99
+    saving = threading.Thread(target=lambda: (lead.save(), connections.close_all()))
+    with transaction.atomic():
+        turn(webhook.pk)
+        saving.start()
+        limit = time.monotonic() + 10
+        while not waiting():
+            assert saving.is_alive() and time.monotonic() < limit
+            time.sleep(0.01)
+    saving.join()
+    told = set(Event.objects.filter(pk__gt=events).values_list("pk", flat=True))
+    added = Delivery.objects.filter(pk__gt=deliveries)
+    assert len(told) > 1 and set(added.values_list("status", flat=True)) == statuses
+    assert set(added.values_list("event_id", flat=True)) == (told if statuses else set())
+
+
+def waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return cursor.fetchone()[0]
