@@ -313,7 +313,7 @@ def _select(
     columns = [field.attname for field in model._meta.concrete_fields]
     names = dict(model.names())
     if lock:
-        names["version_seen"] = Subquery(model.plain(using).filter(pk=OuterRef("pk")).values("version"))
+        names["version_seen"] = Subquery(model.plain(using).filter(pk=OuterRef("pk")).order_by().values("version"))
     compiler = query.values(*columns, **names).query.get_compiler(using)
     sql, parameters = compiler.as_sql()
     assert list(parameters)[-count:] == list(range(count)), "the keys stand last"
