@@ -34,12 +34,13 @@ def webhooks(url: str, number: int) -> None:
 
 
 def matching(number: int) -> None:
-    """So many are enabled from now on. What was queued before counts as sent, and the queue is empty."""
-    Delivery.objects.filter(status=Status.QUEUED).update(status=Status.SUCCESS, finished_at=timezone.now())
-    OrmQ.objects.all().delete()
+    """So many are enabled from now on, and a save has read so. What is queued counts as sent; the queue is empty."""
     enabled = list(Webhook.objects.order_by("pk").values_list("pk", flat=True)[:number])
     Webhook.objects.update(state=State.DISABLED)
     Webhook.objects.filter(pk__in=enabled).update(state=State.ENABLED)
+    _timed(_save)
+    Delivery.objects.filter(status=Status.QUEUED).update(status=Status.SUCCESS, finished_at=timezone.now())
+    OrmQ.objects.all().delete()
 
 
 def make_rules(number: int) -> None:
