@@ -116,8 +116,12 @@ class Retrieved(Resource):
 
 
 class One(Retrieved):
+    def lock_before(self) -> None:
+        """Whatever has to be locked before the record that is changed."""
+
     def patch(self, request: Request, pk: str, **place: str) -> Response:
         with unit():
+            self.lock_before()
             record = self.find(pk, lock=True)
             self.store(record, self.sent)
         return Response(self.wire(record))

@@ -83,11 +83,9 @@ class LeadTasks(_Listed):
 class OneTask(TaskResource, One):
     needs = needs("task", *_SCOPES, ONE)
 
-    def patch(self, request: Request, pk: str, **place: str) -> Response:
-        with unit():
-            if (lead_id := id_of(str(self.sent.get("lead_id")))) is not None:
-                keep_open(lead_id, DEFAULT_DB_ALIAS)  # before the task is locked: a merge locks in this order
-            return super().patch(request, pk, **place)
+    def lock_before(self) -> None:
+        if (lead_id := id_of(str(self.sent.get("lead_id")))) is not None:
+            keep_open(lead_id, DEFAULT_DB_ALIAS)  # a merge locks in this order
 
 
 class Switch(TaskResource):

@@ -205,3 +205,10 @@ def test_a_superusers_key_stays_in_its_account(world: World):
 def test_a_key_of_another_scope_reads_no_tasks(world: World):
     user = world.client("manager").key.user
     check_shape(key_of(user, world.account, ["leads:read"]).get(TASKS), 403, "forbidden")
+
+
+def test_a_change_of_nothing_answers_what_is_stored(manager: KeyClient):
+    path = f"{TASKS}/{make(manager)['id']}"
+    Task.plain("default").update(modified_at=timezone.now() - timedelta(hours=1))
+    stored = manager.get(path).json()
+    assert manager.send("PATCH", path, {}).json() == manager.send("PATCH", path, stored).json() == stored
