@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.template import RequestContext, Template
 from django.template.context import BaseContext
 from django.test import TransactionTestCase
@@ -83,6 +84,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: emptying(case))
         with django_db_blocker.block():
             yield
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    # What an earlier test counted would be shown, and would end in the middle of this one.
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)
