@@ -7,20 +7,20 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from leads.admin.base import Admin, is_key, scope_of
+from leads.admin.base import is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, badge, number, person, plural
 from webhooks.admin import automation_page
 from webhooks.admin.automation_form import automation_form
 from webhooks.admin.automation_steps import StepRow
-from webhooks.admin.webhook_filters import Row
+from webhooks.admin.typed import TypedAdmin
 from webhooks.automation import records
 from webhooks.automation.rehearsal import rehearse
 from webhooks.automation.world import World
@@ -30,7 +30,7 @@ _FIELDS = ("name", "is_active", "kind", "event", "conditions", "steps")
 
 
 @admin.register(Automation)
-class AutomationAdmin(Admin):
+class AutomationAdmin(TypedAdmin):
     list_display = ("shown_name", "shown_state", "shown_last", "shown_done", "shown_failed", "shown_unmet")
     list_display_links = ("shown_name",)
     list_filter = ("is_active", ("kind", ChoicesCheckboxFilter))
@@ -115,12 +115,6 @@ class AutomationAdmin(Admin):
         said = automation_page.steps_in_words(rule, World(rule.account_id, rule.event))
         return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((words,) for words in said)))
 
-    def found(self, request: HttpRequest, object_id: Any) -> Automation:
-        rule = self.get_object(request, str(object_id)) if str(object_id).isascii() else None
-        if rule is None:
-            raise Http404
-        return rule
-
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         rule = kwargs.get("obj")
         if rule is None:
@@ -156,33 +150,8 @@ class AutomationAdmin(Admin):
             ("<int:rule_id>/steps/", "webhooks_automation_steps", self.steps_view),
         )
 
-    def typed_form(self, request: HttpRequest, rule_id: int | None) -> Any:
-        """The form as it is on the page, of a new rule or a stored one. PermissionDenied, Http404."""
-        rule = None
-        if rule_id is None:
-            if not self.has_add_permission(request):
-                raise PermissionDenied
-        elif not self.has_change_permission(request):
-            raise PermissionDenied
-        else:
-            rule = self.found(request, rule_id)
-        form = self.get_form(request, rule, change=rule is not None)
-        return form(request.POST, instance=rule)
-
     def conditions_view(self, request: HttpRequest, model_admin: Any, rule_id: int | None = None) -> HttpResponse:
-        """The builder of the conditions by what is chosen in it, with one row more (?add) or less (?remove=)."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        widget: Any = self.typed_form(request, rule_id).fields["conditions"].widget
-        rows = widget.value_from_datadict(request.POST, {}, "conditions")
-        if "add" in request.GET:
-            field = widget.fields.get(request.GET["add"])
-            rows.append(Row(field.key, field.operators[0], was=field.key) if field else Row())
-            widget.focus = len(rows) - 1
-        elif is_key(remove := request.GET.get("remove", "")) and int(remove) < len(rows):
-            del rows[int(remove)]
-            widget.focus = len(rows)
-        return HttpResponse(widget.render("conditions", rows))
+        return self.conditions_builder(request, rule_id, "conditions")
 
     def steps_view(self, request: HttpRequest, model_admin: Any, rule_id: int | None = None) -> HttpResponse:
         """The builder of the steps, with one more (?add), less (?remove=), or one moved up (?up=)."""

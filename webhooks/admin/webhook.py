@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -21,11 +21,12 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownF
 from unfold.decorators import action, display
 from unfold.views import ChangeList
 
-from leads.admin.base import Admin, go_to, is_key, scope_of
+from leads.admin.base import go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, plural
 from webhooks import figures, lapp
 from webhooks.admin import reveal, webhook_health, webhook_page, webhook_preview, words
+from webhooks.admin.typed import TypedAdmin
 from webhooks.admin.webhook_dialogs import (
     Dialog,
     DisableDialog,
@@ -39,7 +40,6 @@ from webhooks.admin.webhook_dialogs import (
     SwitchNowDialog,
     cancelled,
 )
-from webhooks.admin.webhook_filters import Row
 from webhooks.admin.webhook_form import (
     UNREADABLE,
     conditions,
@@ -74,7 +74,7 @@ def _deliveries(count: int) -> str:
 
 
 @admin.register(Webhook)
-class WebhookAdmin(Admin):
+class WebhookAdmin(TypedAdmin):
     list_display = ("shown_name", "shown_kind", "shown_state", "shown_last_try", "shown_waiting", "shown_last_success")
     list_display_links = ("shown_name",)
     list_per_page = 25
@@ -125,12 +125,6 @@ class WebhookAdmin(Admin):
 
     def has_copy_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
-
-    def found(self, request: HttpRequest, object_id: Any) -> Webhook:
-        webhook = self.get_object(request, str(object_id)) if str(object_id).isascii() else None
-        if webhook is None:
-            raise Http404
-        return webhook
 
     # List
 
@@ -507,34 +501,8 @@ class WebhookAdmin(Admin):
         self.log_change(request, webhook, "Sent a test.")
         return HttpResponseRedirect(f"{self.url('change', webhook)}?test={delivery.pk}")
 
-    def typed_form(self, request: HttpRequest, webhook_id: int | None) -> Any:
-        """The form as it is on the page, of a new webhook or a stored one. PermissionDenied, Http404."""
-        if webhook_id is None:
-            webhook = None
-            if not self.has_add_permission(request):
-                raise PermissionDenied
-        elif not self.has_change_permission(request):
-            raise PermissionDenied
-        else:
-            webhook = self.found(request, webhook_id)
-        form = self.get_form(request, webhook, change=webhook is not None)
-        return form(request.POST, instance=webhook)
-
     def filters_view(self, request: HttpRequest, model_admin: Any, webhook_id: int | None = None) -> HttpResponse:
-        """The builder of the filters by what is chosen in it, with one row more (?add) or less (?remove=)."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        form = self.typed_form(request, webhook_id)
-        widget: Any = form.fields["filters"].widget
-        rows = widget.value_from_datadict(request.POST, {}, "filters")
-        if "add" in request.GET:
-            field = widget.fields.get(request.GET["add"])
-            rows.append(Row(field.key, field.operators[0], was=field.key) if field else Row())
-            widget.focus = len(rows) - 1
-        elif is_key(remove := request.GET.get("remove", "")) and int(remove) < len(rows):
-            del rows[int(remove)]
-            widget.focus = len(rows)
-        return HttpResponse(widget.render("filters", rows))
+        return self.conditions_builder(request, webhook_id, "filters")
 
     def preview_view(self, request: HttpRequest, model_admin: Any, webhook_id: int | None = None) -> HttpResponse:
         """Below the page's head for htmx; a page of its own without scripts. Stores nothing: no unit of work."""

@@ -1,7 +1,7 @@
 """The filters of a webhook as rows of a form: field, condition, value.
 
 A script is not needed: a spare row takes what is typed, and the server reads it by field. With htmx, whatever is chosen
-in a row brings the builder anew, with the conditions and inputs that fit the field (WebhookAdmin.filters_view); the
+in a row brings the builder anew, with the conditions and inputs that fit the field (typed.py); the
 rows stay in the form and nothing is stored before it is saved.
 """
 
