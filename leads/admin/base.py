@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from django.contrib import messages
@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
@@ -91,6 +91,21 @@ class Admin(ModelAdmin):
             self._check_action(request)
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         return self._as_unit(request, super().changelist_view, context)
+
+    def views(self, request: HttpRequest, views: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+        """The list's context of tabs: {title: the filters that it asks}. The one that is asked now is active."""
+        names = {name for query in views.values() for name in query}
+        asked = {name: value for name, value in request.GET.items() if name in names and value}
+        items = [
+            {
+                "title": title,
+                "link": f"{self.url('changelist')}?{urlencode(query)}" if query else self.url("changelist"),
+                "active": asked == query,
+                "has_permission": True,
+            }
+            for title, query in views.items()
+        ]
+        return {"tab_list": [{"models": [str(self.opts)], "items": items}]}
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what a filter of the list asks. Any column else would answer an address typed by hand, secrets too."""

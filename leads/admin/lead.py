@@ -11,7 +11,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import get_text_list
 from unfold.decorators import action, display
@@ -195,24 +194,13 @@ class LeadAdmin(LeadMerge):
         return queryset.filter(every_word | Q(phone_e164=e164) if e164 else every_word), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        today = f"{timezone.localdate():%Y-%m-%d}"
-        asked = {name: value for name, value in request.GET.items() if name in ("created_at_from", "owner")}
-        views = [
-            {
-                "title": title,
-                "link": f"{self.url('changelist')}?{urlencode(query)}" if query else self.url("changelist"),
-                "active": asked == query,
-                "has_permission": True,
-            }
-            for title, query in (
-                ("All leads", {}),
-                ("New today", {"created_at_from": today}),
-                ("Unassigned", {"owner": NOBODY}),
-                ("My leads", {"owner": ME}),
-            )
-        ]
-        tabs = [{"models": [str(self.opts)], "items": views}]
-        return super().changelist_view(request, {"tab_list": tabs, **(extra_context or {})})
+        views: dict[str, dict[str, str]] = {
+            "All leads": {},
+            "New today": {"created_at_from": f"{timezone.localdate():%Y-%m-%d}"},
+            "Unassigned": {"owner": NOBODY},
+            "My leads": {"owner": ME},
+        }
+        return super().changelist_view(request, self.views(request, views) | (extra_context or {}))
 
     # --- the form ---
 

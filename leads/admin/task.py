@@ -156,23 +156,13 @@ class TaskAdmin(OwnedAdmin):
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        asked = {name: value for name, value in request.GET.items() if name in ("status", "due", "owner") and value}
-        views = [
-            {
-                "title": title,
-                "link": f"{self.url('changelist')}?{urlencode(query)}" if query else self.url("changelist"),
-                "active": asked == query,
-                "has_permission": True,
-            }
-            for title, query in (
-                ("Open tasks", {}),
-                ("My tasks", {"owner": ME}),
-                ("Overdue", {"due": OVERDUE}),
-                ("All tasks", {"status": _ALL}),
-            )
-        ]
-        tabs = [{"models": [str(self.opts)], "items": views}]
-        return super().changelist_view(request, {"tab_list": tabs, **(extra_context or {})})
+        views: dict[str, dict[str, str]] = {
+            "Open tasks": {},
+            "My tasks": {"owner": ME},
+            "Overdue": {"due": OVERDUE},
+            "All tasks": {"status": _ALL},
+        }
+        return super().changelist_view(request, self.views(request, views) | (extra_context or {}))
 
     # --- the form ---
 
