@@ -16,7 +16,6 @@ from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -25,16 +24,15 @@ from leads.admin.base import scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, clip, plural
 from leads.admin.filters import OFFERED, OwnerFilter
-from leads.admin.lead_fields import Owner, Text
+from leads.admin.lead_fields import Text, person_choice
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, leads_link, leads_where, long_text
 from leads.admin.paging import CappedPaginator
 from leads.admin.slots import Panel
 from leads.fields import BY_KEY
-from leads.models import Company, Lead, Opportunity, User
+from leads.models import Company, Lead, Opportunity
 from leads.sentences import sentence
 from leads.validation import judge_value
 
-_BY_NAME = ("first_name", "last_name", "username")
 _ONE_LINE = ("name", "type", "industry", "phone", "website", "address", "city", "postcode", "country")
 _EMAIL = BY_KEY["email"]
 # A website that is told without is text: what is before the first colon may be code.
@@ -82,15 +80,8 @@ class CompanyForm(OwnedForm):
             # Whose people may own it is known with the account.
             del self.fields["owner"]
             return
-        # Who was chosen stays on offer.
-        people = self.scope.choosable_owners(company.account_id) | User.objects.filter(pk=company.owner_id)
-        self.fields["owner"] = Owner(
-            people.order_by(*_BY_NAME),
-            key="owner_id",
-            label="Owner",
-            required=False,
-            empty_label="Unassigned",
-            widget=UnfoldAdminSelectWidget(),
+        self.fields["owner"] = person_choice(
+            self.scope, company.account_id, company.owner_id, label="Owner", required=False, empty_label="Unassigned"
         )
 
 

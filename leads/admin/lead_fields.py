@@ -12,13 +12,19 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelect2MultipleWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    BASE_INPUT_CLASSES,
+    UnfoldAdminSelect2MultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from leads.admin.base import is_key
 from leads.admin.display import MISSING, at, number
 from leads.admin.rows import read_number, show_number
 from leads.admin.words import label
-from leads.models import Lead
+from leads.models import Lead, User
+from leads.scope import Scope
 from leads.sentences import sentence
 
 
@@ -222,6 +228,18 @@ class Owner(Reference):
 class AccountOwner(Reference):
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.membership.account.name} – {obj}"
+
+
+def person_choice(scope: Scope, account_id: int | None, chosen_id: int | None, **options: Any) -> Reference:
+    """Of the people to whom something of the account may be given, and who was chosen already. Before the account is
+    known: of everybody, who says whose they are."""
+    options = {"key": "owner_id", "widget": UnfoldAdminSelectWidget()} | options
+    by_name = ("first_name", "last_name", "username")
+    if account_id is None:
+        people = User.objects.filter(is_active=True, membership__isnull=False).select_related("membership__account")
+        return AccountOwner(people.order_by("membership__account__name", *by_name), **options)
+    people = scope.choosable_owners(account_id) | User.objects.filter(pk=chosen_id)
+    return Owner(people.order_by(*by_name), **options)
 
 
 class FactWidget(forms.Widget):

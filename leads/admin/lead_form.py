@@ -24,20 +24,19 @@ from leads import setup as setups
 from leads.admin import slots, stages
 from leads.admin.lead_fields import (
     AccountOffice,
-    AccountOwner,
     Autocomplete,
     Choice,
     DayInput,
     Fact,
     Moment,
     Number,
-    Owner,
     Parent,
     Reference,
     Several,
     SeveralWidget,
     StageChoice,
     Text,
+    person_choice,
 )
 from leads.admin.rows import CODECS, RowsField
 from leads.admin.words import label, words
@@ -202,13 +201,7 @@ class LeadForm(forms.ModelForm):
                 return Reference(self.scope.choosable_offices(account_id) | chosen_office, **options)
             case "owner_id":
                 options |= {"empty_label": "Unassigned", **select}
-                if account_id is None:
-                    people = User.objects.filter(is_active=True, membership__isnull=False)
-                    people = people.select_related("membership__account")
-                    return AccountOwner(people.order_by("membership__account__name", *_BY_NAME), **options)
-                chosen_owner = User.objects.filter(pk=self.instance.owner_id)
-                people = self.scope.choosable_owners(account_id) | chosen_owner
-                return Owner(people.order_by(*_BY_NAME), **options)
+                return person_choice(self.scope, account_id, self.instance.owner_id, **options)
             case "pipeline_stage_id":
                 return self._stage(options | {"label": BY_KEY["stage"].label, "help_text": ""})
             case "company_id":
@@ -397,7 +390,6 @@ def _default(key: str) -> Any:
 
 _BLANK = Lead()
 _NO_SETUP = Setup((), {})
-_BY_NAME = ("first_name", "last_name", "username")
 # Where the name of a reference is found.
 _NAMED: Mapping[str, Any] = {"office_id": Office, "owner_id": User, "company_id": Company}
 

@@ -12,16 +12,14 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RadioFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from leads.admin.deletion import Deletion
 from leads.admin.display import badge, clip, day, person
-from leads.admin.lead_fields import AccountOwner, DayInput, Owner, Reference
+from leads.admin.lead_fields import DayInput, Reference, person_choice
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm
-from leads.models import Leave, User
+from leads.models import Leave
 from leads.models.leave import covering
-
-_BY_NAME = ("first_name", "last_name", "username")
 
 
 class Day(forms.DateField):
@@ -53,18 +51,8 @@ class LeaveForm(OwnedForm):
         self.fields["ends_on"] = Day("Last day")
 
     def _person(self, leave: Leave) -> Reference:
-        options: dict[str, Any] = {
-            "key": "person",
-            "label": "Person",
-            "empty_label": "Select value",
-            "widget": UnfoldAdminSelectWidget(),
-        }
-        if leave.account_id is None:
-            people = User.objects.filter(is_active=True, membership__isnull=False).select_related("membership__account")
-            return AccountOwner(people.order_by("membership__account__name", *_BY_NAME), **options)
-        # Who was chosen stays on offer.
-        people = self.scope.choosable_owners(leave.account_id) | User.objects.filter(pk=leave.user_id)
-        return Owner(people.order_by(*_BY_NAME), **options)
+        words = {"key": "person", "label": "Person", "empty_label": "Select value"}
+        return person_choice(self.scope, leave.account_id, leave.user_id, **words)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelectWidget
 
 from leads.admin.base import Admin, is_key, scope_of
-from leads.admin.lead_fields import Autocomplete, Owner, Reference
+from leads.admin.lead_fields import Autocomplete, Reference, person_choice
 from leads.admin.owned import check_text
 from leads.models import Lead, User
 from leads.models.kind import Kind, value_fault
@@ -27,7 +27,6 @@ from leads.sentences import sentence
 # Where saving leads to: the lead's page, for who came from there.
 BACK = "back"
 _TO_LEAD = "lead"
-_BY_NAME = ("first_name", "last_name", "username")
 
 
 def tab_of(lead: Lead, slug: str) -> str:
@@ -136,14 +135,8 @@ class TypedForm(forms.ModelForm):
         )
         self.initial["type"] = self.kind.pk if self.kind is not None else None
         self.fields["fields"] = FurtherField(self.kind, self.instance.fields)
-        people = self.scope.choosable_owners(self.account_id) | User.objects.filter(pk=self.instance.owner_id)
-        self.fields["owner"] = Owner(
-            people.order_by(*_BY_NAME),
-            key="owner_id",
-            label="Owner",
-            required=False,
-            empty_label="Unassigned",
-            widget=UnfoldAdminSelectWidget(),
+        self.fields["owner"] = person_choice(
+            self.scope, self.account_id, self.instance.owner_id, label="Owner", required=False, empty_label="Unassigned"
         )
         self.prepare()
         for field in self.fields.values():

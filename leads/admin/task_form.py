@@ -7,16 +7,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from leads.admin.base import is_key
-from leads.admin.lead_fields import AccountOwner, Moment, Owner, Reference
+from leads.admin.lead_fields import Moment, Reference, person_choice
 from leads.admin.owned import ACCOUNT, OwnedForm, check_text
-from leads.models import Lead, Task, User
+from leads.models import Lead, Task
 from leads.validation import in_seconds, is_iso_date, read_moment
 
 _MOMENTS = ("due_at", "remind_at")
-_BY_NAME = ("first_name", "last_name", "username")
 
 
 class LeadWidget(AutocompleteSelect):
@@ -66,17 +65,7 @@ class TaskForm(OwnedForm):
             self.initial[name] = in_seconds(stored) if stored else None
 
     def _owner(self, task: Task) -> forms.Field:
-        options: dict[str, Any] = {
-            "key": "owner_id",
-            "required": False,
-            "empty_label": "Unassigned",
-            "widget": UnfoldAdminSelectWidget(),
-        }
-        if task.account_id is None:
-            people = User.objects.filter(is_active=True, membership__isnull=False).select_related("membership__account")
-            return AccountOwner(people.order_by("membership__account__name", *_BY_NAME), **options)
-        people = self.scope.choosable_owners(task.account_id) | User.objects.filter(pk=task.owner_id)
-        return Owner(people.order_by(*_BY_NAME), **options)
+        return person_choice(self.scope, task.account_id, task.owner_id, required=False, empty_label="Unassigned")
 
     def clean_description(self) -> str | None:
         text: str | None = self.cleaned_data["description"]
