@@ -42,6 +42,7 @@ class Definition:
     kind: str
     required: bool = False
     choices: tuple[str, ...] = ()
+    unique: bool = False
 
     @property
     def path(self) -> str:

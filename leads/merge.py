@@ -18,9 +18,9 @@ from leads import fields
 from leads import setup as setups
 from leads.changes import CHUNK, acting_now, unit
 from leads.fields import BY_KEY
+from leads.identity import folded
 from leads.lead_row import LABELS
 from leads.models import Activity, FormSubmission, Lead, Merge, Message, Opportunity, Task
-from leads.models.labels import folded
 from leads.models.lead import invalid, judge_change
 from leads.models.merge import UNDONE_WITHIN
 from leads.scope import Scope, descends

@@ -15,8 +15,9 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles
+from leads.identity import folded
 from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Merge, Office, Task, User
-from leads.models.labels import Label, folded
+from leads.models.labels import Label
 from leads.models.lead import keep_open
 from leads.validation import Violation, validate
 

@@ -12,9 +12,10 @@ from django.dispatch import Signal
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused a change. kind: user, api_key, form, rule, automation, lapp or system; id: None where there is no row.
+    """Who caused a change. kind: user, api_key, form, inbound, import, rule, automation, lapp or system; id: None where
+    there is no row.
 
-    hops: how many rules or Lapps led to it, one after the other; 0 where somebody did it by themselves.
+    hops: how many rules, Lapps or webhooks led to it, one after the other; 0 where somebody did it by themselves.
     """
 
     kind: str

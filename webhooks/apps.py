@@ -12,6 +12,7 @@ class WebhooksConfig(AppConfig):
         from leads import jobs
         from webhooks import lapp, receivers, roles
         from webhooks.automation import mail, start
+        from webhooks.inbound import process
         from webhooks.outbound import alarms, gather, handshake, notify, probe, replay, switch
 
         receivers.connect()
@@ -37,4 +38,5 @@ class WebhooksConfig(AppConfig):
         )
         jobs.declare(mail.JOB, run="webhooks.automation.mail.send", waiting="webhooks.automation.mail.owed")
         jobs.declare(handshake.JOB, run="webhooks.outbound.handshake.shake", waiting="webhooks.outbound.handshake.owed")
+        jobs.declare(process.JOB, run="webhooks.inbound.process.finish", waiting="webhooks.inbound.process.waiting")
         post_migrate.connect(roles.grant_all, sender=self)

@@ -12,13 +12,22 @@ WEBHOOKS: Mapping[str, Mapping[str, Sequence[str]]] = {
     MANAGER: {
         "webhook": ("view", "add", "change", "delete"),
         "automation": ("view", "add", "change", "delete"),
+        "inboundwebhook": ("view", "add", "change", "delete"),
+        "receipt": ("view", "reprocess"),
         "delivery": ("view", "replay", "cancel"),
         "event": ("view",),
         "body": ("view",),
         "inboxrequest": ("view", "delete"),
         "inboxmode": ("change",),
     },
-    AUDITOR: {"webhook": ("view",), "automation": ("view",), "delivery": ("view",), "event": ("view",)},
+    AUDITOR: {
+        "webhook": ("view",),
+        "automation": ("view",),
+        "inboundwebhook": ("view",),
+        "receipt": ("view",),
+        "delivery": ("view",),
+        "event": ("view",),
+    },
 }
 
 

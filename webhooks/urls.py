@@ -1,3 +1,8 @@
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-urlpatterns = [path("inbox/", include("webhooks.inbox.urls"))]
+from webhooks.views import receive
+
+urlpatterns = [
+    path("inbox/", include("webhooks.inbox.urls")),
+    re_path(r"^in/(?P<uid>[^/]+)/?$", receive, name="inbound"),
+]

@@ -19,8 +19,8 @@ from leads import setup as setups
 from leads.admin import stages
 from leads.admin.base import Admin, scope_of
 from leads.admin.display import plural
+from leads.identity import folded
 from leads.models import Lead, LeadList, Office, Tag, User
-from leads.models.labels import folded
 from leads.refer import refer
 from leads.sentences import sentence, sentences
 from leads.validation import validate

@@ -39,6 +39,7 @@ STATUSES: Mapping[int, tuple[str, str]] = {
     411: ("length_required", "Send the body with a Content-Length, not in chunks."),
     413: ("too_large", "The body is too large."),
     415: ("unsupported_media_type", "Send the body as application/json in UTF-8."),
+    422: ("unprocessable", "What came breaks the rules of a lead."),
     500: ("error", "Something went wrong on our side. The request id tells us what."),
     503: ("unavailable", "The database does not answer. Try again in a moment."),
 }

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from leads.api.errors import Fault, Problem
 from leads.api.view import id_of
 from leads.fields import BY_KEY
-from leads.models.labels import folded
+from leads.identity import folded, text_key
 from leads.models.lead import labels_field
 from leads.validation import judge_value, read_moment, read_phone
 
@@ -50,7 +50,7 @@ def by_id(key: str, noun: str) -> Callable[[str], Q]:
 
 
 def _email(key: str) -> Callable[[str], Q]:
-    return lambda value: Q(**{f"{key}__iexact": value})
+    return lambda value: Q(**{f"{key}_key": text_key(value)})
 
 
 def _label(key: str) -> Callable[[str], Q]:

@@ -16,10 +16,10 @@ from leads.api.shape import Offered, key_of
 from leads.fields import BY_KEY
 from leads.forms.page import address_of
 from leads.forms.questions import choosable, faults
+from leads.identity import folded
 from leads.models import Form, FormSubmission, Lead
 from leads.models.apikey import Scope as KeyScope
 from leads.models.form import Outcome, read_redirect
-from leads.models.labels import folded
 from leads.scope import OFFICE, OWNER
 from leads.validation import in_seconds, judge_value
 

@@ -14,9 +14,9 @@ from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One, Resource
 from leads.api.shape import key_of, lay_over
 from leads.api.view import unknown_keys
+from leads.identity import folded
 from leads.models import Campaign, Lead, Message
 from leads.models.apikey import Scope as KeyScope
-from leads.models.labels import folded
 from leads.models.message import GENERATION
 
 _SCOPES = (KeyScope.LEADS_READ, KeyScope.LEADS_WRITE)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, Final
 
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from rest_framework.parsers import BaseParser
 
 from leads.api.errors import Fault, Problem, shown
@@ -26,8 +26,8 @@ def malformed(message: str, *faults: Fault) -> Problem:
     return Problem(400, message, code="malformed", faults=faults)
 
 
-def check_head(request: HttpRequest, may_be_empty: bool = False) -> None:
-    """Refuse by its header fields, before any byte of it is read, a body that would not be taken."""
+def check_length(request: HttpRequest, largest: int = LARGEST_BODY) -> int:
+    """The body's length in bytes. Raises Problem by the header fields alone, before any byte of it is read."""
     if request.META.get("HTTP_CONTENT_ENCODING"):
         raise Problem(415, "Send the body as it is, without a Content-Encoding.")
     if request.META.get("HTTP_TRANSFER_ENCODING"):
@@ -36,15 +36,30 @@ def check_head(request: HttpRequest, may_be_empty: bool = False) -> None:
     if not (length.isascii() and length.isdigit()):
         raise malformed("The Content-Length is no number of bytes.")
     # Long numbers are not turned into an int before they are known to be short.
-    if len(length.lstrip("0")) > 12 or int(length) > LARGEST_BODY:
-        raise Problem(413, f"The body is too large: at most {LARGEST_BODY:,} bytes are taken.")
-    if may_be_empty and int(length) == 0:
+    if len(length.lstrip("0")) > 12 or int(length) > largest:
+        raise Problem(413, f"The body is too large: at most {largest:,} bytes are taken.")
+    return int(length)
+
+
+def body_of(request: HttpRequest, largest: int) -> bytes:
+    """The bytes of the body. Raises Problem where it would not be taken."""
+    check_length(request, largest)
+    try:
+        return request.body
+    except UnreadablePostError:
+        raise malformed("The body ended too soon.") from None
+
+
+def check_head(request: HttpRequest, may_be_empty: bool = False) -> None:
+    """Refuse by its header fields, before any byte of it is read, a body that would not be taken."""
+    length = check_length(request)
+    if may_be_empty and length == 0:
         return
     if request.method in ("POST", "PATCH"):
         charset = (request.content_params or {}).get("charset", "utf-8").lower()
         if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
             raise Problem(415)
-        if int(length) == 0:
+        if length == 0:
             raise malformed("The body is empty: send a JSON object.")
 
 
@@ -63,6 +78,14 @@ class StrictJSONParser(BaseParser):
 
 def read(body: bytes) -> dict[str, Any]:
     """The object that these bytes are. Raises Problem 400, naming the field where it can."""
+    document = read_any(body)
+    if not isinstance(document, dict):
+        raise malformed("The body must be a JSON object.")
+    return document
+
+
+def read_any(body: bytes) -> dict[str, Any] | list[Any]:
+    """The object or array that these bytes are. Raises Problem 400, naming the field where it can."""
     if body.startswith(b"\xef\xbb\xbf"):
         raise malformed("The body starts with a byte order mark; send plain UTF-8.")
     try:
@@ -81,13 +104,13 @@ def read(body: bytes) -> dict[str, Any]:
         )
     except json.JSONDecodeError as error:
         raise malformed(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
-    if not isinstance(document, dict):
-        raise malformed("The body must be a JSON object.")
+    if not isinstance(document, dict | list):
+        raise malformed("The body must be a JSON object or array.")
     if "\\u" not in text:
         return document
-    for key, value in document.items():
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
         if any(map(_UNSTORABLE.search, _texts(value))):
-            raise malformed("", Fault(shown(key), "control_characters", _UNSTORABLE_WORDS))
+            raise malformed("", Fault(shown(str(key)), "control_characters", _UNSTORABLE_WORDS))
     return document
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from django.core.exceptions import TooManyFieldsSent, ValidationError
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
 from leads import setup as setups
 from leads.api.errors import Fault, Problem, body, problem_of, shown
-from leads.api.parser import malformed, read
+from leads.api.parser import body_of, malformed, read
 from leads.fields import BY_KEY
 from leads.forms import answers, page
 from leads.forms.questions import Question, asked
@@ -76,7 +76,7 @@ def _of_page(request: HttpRequest, form: Form, questions: Sequence[Question]) ->
         if request.content_type == _MULTIPART:
             raise Problem(415, "Send the form as its page does, not as multipart/form-data.")
         try:
-            typed = QueryDict(_body(request), encoding="utf-8")
+            typed = QueryDict(body_of(request, LARGEST_BODY), encoding="utf-8")
         except TooManyFieldsSent:
             raise malformed("The form has too many fields.") from None
         _take(request, form, questions, answers.of_page(questions, typed))
@@ -99,7 +99,7 @@ def _of_json(request: HttpRequest, form: Form, questions: Sequence[Question]) ->
         charset = (request.content_params or {}).get("charset", "utf-8").lower()
         if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
             raise Problem(415, f"Send the form as application/json in UTF-8, or as {_URLENCODED}.")
-        given = answers.of_json(questions, read(_body(request)))
+        given = answers.of_json(questions, read(body_of(request, LARGEST_BODY)))
         if given.unknown and not given.trapped:
             unknown = [Fault(shown(name), "unknown", "is not a field of this form") for name in given.unknown]
             raise Problem(400, faults=unknown)
@@ -107,23 +107,6 @@ def _of_json(request: HttpRequest, form: Form, questions: Sequence[Question]) ->
     except Problem as problem:
         return _refusal(problem)
     return JsonResponse({"status": "success", "id": taken})
-
-
-def _body(request: HttpRequest) -> bytes:
-    """The bytes of the body. Raises Problem by its head, before any is read, where it would not be taken."""
-    if request.META.get("HTTP_CONTENT_ENCODING"):
-        raise Problem(415, "Send the body as it is, without a Content-Encoding.")
-    if request.META.get("HTTP_TRANSFER_ENCODING"):
-        raise Problem(411)
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not (length.isascii() and length.isdigit()):
-        raise malformed("The Content-Length is no number of bytes.")
-    if len(length.lstrip("0")) > 12 or int(length) > LARGEST_BODY:
-        raise Problem(413, f"This is too much: at most {LARGEST_BODY:,} bytes are taken.")
-    try:
-        return request.body
-    except UnreadablePostError:
-        raise malformed("The body ended too soon.") from None
 
 
 def _take(request: HttpRequest, form: Form, questions: Sequence[Question], given: answers.Answers) -> str:

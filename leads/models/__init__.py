@@ -7,6 +7,7 @@ from leads.models.custom_field import CustomField
 from leads.models.form import Form, FormSubmission
 from leads.models.kind import ActivityType, OpportunityType
 from leads.models.lead import Lead
+from leads.models.lead_key import LeadKey
 from leads.models.lead_list import LeadList
 from leads.models.leave import Leave
 from leads.models.membership import Membership
@@ -33,6 +34,7 @@ __all__ = [
     "Form",
     "FormSubmission",
     "Lead",
+    "LeadKey",
     "LeadList",
     "Leave",
     "Membership",

@@ -30,6 +30,7 @@ class Scope(models.TextChoices):
     SETUP_WRITE = "setup:write", "Change pipelines, tags, lists, campaigns, types, custom fields and forms"
     USERS_READ = "users:read", "Read the people that leads can be given to, and their leaves"
     USERS_WRITE = "users:write", "Change people's names and availability, and their leaves"
+    INBOUND_WRITE = "inbound:write", "Post leads to inbound webhooks"
     WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks, rules and automations"
 
 
@@ -53,6 +54,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.SETUP_WRITE: _changing(*_SETUP),
     Scope.USERS_READ: ("leads.view_user", "leads.view_leave"),
     Scope.USERS_WRITE: ("leads.change_user", *_changing("leave")),
+    Scope.INBOUND_WRITE: ("leads.add_lead", "leads.change_lead"),
     Scope.WEBHOOKS_ADMIN: tuple(
         f"webhooks.{verb}_{model}"
         for model in ("webhook", "automation")
@@ -69,6 +71,9 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    # The one before it was generated anew, which is good for a while longer; None when there is none.
+    old_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    old_until = models.DateTimeField(null=True, editable=False)
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -92,10 +97,11 @@ class ApiKey(models.Model):
     @classmethod
     def find(cls, secret: str) -> Self | None:
         """The usable key with this secret: not revoked, not expired, its maker active."""
+        given, now = digest(secret), timezone.now()
         return (
             cls.objects.select_related("user", "account")
-            .filter(digest=digest(secret), revoked_at=None, user__is_active=True)
-            .filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+            .filter(Q(digest=given) | Q(old_digest=given, old_until__gt=now), revoked_at=None, user__is_active=True)
+            .filter(Q(expires_at=None) | Q(expires_at__gt=now))
             .first()
         )
 

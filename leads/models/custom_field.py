@@ -21,6 +21,8 @@ class CustomField(AccountSetup):
     label = models.CharField(max_length=100)
     kind = models.CharField("type", max_length=10, choices=custom.KINDS, default="text")
     required = models.BooleanField(default=False)
+    # No two leads of the account have the same value.
+    unique = models.BooleanField(default=False)
     # Of a choice or choices: ["Detached", ...].
     choices = models.JSONField(default=list, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
@@ -40,4 +42,4 @@ class CustomField(AccountSetup):
 
     @property
     def definition(self) -> custom.Definition:
-        return custom.Definition(self.key, self.label, self.kind, self.required, tuple(self.choices))
+        return custom.Definition(self.key, self.label, self.kind, self.required, tuple(self.choices), self.unique)

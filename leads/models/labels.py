@@ -6,7 +6,6 @@ leads that it touches, from whichever side it is made. Rows written through the 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property, wraps
 from typing import Any
@@ -19,6 +18,7 @@ from django.db.models.signals import m2m_changed, pre_delete, pre_save
 from django.dispatch import receiver
 
 from leads.changes import open_unit, unit
+from leads.identity import folded
 from leads.models.account import Account
 from leads.models.record import Record
 
@@ -71,11 +71,6 @@ class Label(models.Model):
 def hold(model: type[Label], using: str, pks: Sequence[int]) -> None:
     """Before Django looks for what goes with these labels: from here on nobody can commit one of them on a lead."""
     list(model._base_manager.using(using).select_for_update().filter(pk__in=pks).order_by("pk").values_list("pk"))
-
-
-def folded(name: str) -> str:
-    """The same for names that differ in capitals, or in how their accents are encoded, or in blanks around them."""
-    return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
 class LabelsField(models.ManyToManyField):

@@ -8,15 +8,16 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, models
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from leads import fields, lead_row, statement, validation
+from leads import fields, identity, lead_row, statement, validation
 from leads import setup as setups
 from leads.changes import CHUNK, Row, Unit, open_unit
+from leads.identity import folded
 from leads.models.account import Account
 from leads.models.campaign import Campaign
-from leads.models.labels import LabelsField, folded
+from leads.models.labels import LabelsField
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
 from leads.models.pipeline import Pipeline, Stage
@@ -32,6 +33,15 @@ def _text(key: str, **options: Any) -> Any:
     if field.choices:
         options["choices"] = field.choices
     return models.CharField(field.label, max_length=longest, **({"null": True, "blank": True} | options))
+
+
+# Column -> its index.
+_RECOGNISED = {
+    "email_key": "lead_email",
+    "business_email_key": "lead_business_email",
+    "phone_e164": "lead_phone",
+    "likeness": "lead_likeness",
+}
 
 
 class StandingLeads(models.Manager.from_queryset(RecordQuerySet)):  # type: ignore[misc]
@@ -72,6 +82,10 @@ class Lead(Record):
     full_name_derived = models.BooleanField(default=False, editable=False)
     email = _text("email")
     business_email = _text("business_email")
+    # What leads are recognised by (leads/identity.py): the e-mails folded, and name with postcode.
+    email_key = models.CharField(max_length=identity.LONGEST, null=True, editable=False)
+    business_email_key = models.CharField(max_length=identity.LONGEST, null=True, editable=False)
+    likeness = models.CharField(max_length=identity.LONGEST, null=True, editable=False)
     phone = _text("phone")
     phone_e164 = models.CharField(max_length=16, null=True, editable=False)
     callable = models.BooleanField(default=False, editable=False)
@@ -103,8 +117,10 @@ class Lead(Record):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="lead_newest"),
             models.Index(fields=["office", "-created_at", "-id"], name="lead_office_newest"),
-            models.Index(fields=["email"], name="lead_email"),
-            models.Index(fields=["phone_e164"], name="lead_phone"),
+            *(
+                models.Index(fields=["account", column], name=name, condition=Q(**{f"{column}__isnull": False}))
+                for column, name in _RECOGNISED.items()
+            ),
         ]
 
     def __str__(self) -> str:
@@ -286,6 +302,7 @@ class Lead(Record):
     @classmethod
     def derived(cls, before: Row | None, after: Row, work: Unit, settling: bool = True) -> Row:
         derived = validation.derive({**after["details"], **after}, before)
+        derived |= _keys({**after, **derived})
         setup = after.get("setup") or setups.of(after["account_id"], work.using)
         derived |= setup.follow(after, setups.moved(after, before))
         grown = (Lead, after["id"], "histories")
@@ -363,6 +380,15 @@ _REMEMBERED = {*setups.PLACE, "modified_date"}
 
 # Of the messages in a snapshot, all together: each event carries them, and a body of more than 1 MiB is not sent.
 THREAD_BYTES = 256 * 1024
+
+
+def _keys(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """What the lead is recognised by."""
+    return {
+        "email_key": identity.text_key(row["email"]),
+        "business_email_key": identity.text_key(row["business_email"]),
+        "likeness": identity.likeness(row["full_name"], row["postcode"]),
+    }
 
 
 def labels_field(key: str) -> LabelsField:

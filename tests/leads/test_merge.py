@@ -532,5 +532,9 @@ def test_every_table_of_a_lead_comes_along():
         for relation in Lead._meta.related_objects
         if not relation.many_to_many and relation.related_model._meta.app_label == "leads"
     }
-    known = {tuple(one) for one in merging._RECORDS.values()} | {(Lead, "merged_into"), (Merge, "master")}
+    known = {tuple(one) for one in merging._RECORDS.values()} | {
+        (Lead, "merged_into"),
+        (Merge, "master"),
+        (LeadKey, "lead"),
+    }
     assert {each for each in pointing if not each[0]._meta.auto_created} == known

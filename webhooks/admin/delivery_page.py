@@ -87,7 +87,14 @@ def _webhook_address(request: HttpRequest, delivery: Delivery) -> str:
 
 
 def caused_by(event: Event) -> str:
-    kinds = {"api_key": "API key", "rule": "Rule", "automation": "Automation", "lapp": "Lapp"}
+    kinds = {
+        "api_key": "API key",
+        "inbound": "Inbound webhook",
+        "import": "Import",
+        "rule": "Rule",
+        "automation": "Automation",
+        "lapp": "Lapp",
+    }
     kind = f"{kinds[event.actor_kind]}: " if event.actor_kind in kinds else ""
     return f"{kind}{event.actor_name}"
 

@@ -15,8 +15,8 @@ from django.db.models import Count, Q, QuerySet
 from leads import jobs, setup
 from leads.changes import Unit
 from leads.fields import BY_KEY
+from leads.identity import folded
 from leads.models import Lead, Task, User
-from leads.models.labels import folded
 from leads.models.pipeline import Stage
 from webhooks.automation import mail, records, template
 from webhooks.automation.actions import ACTIONS, LEAD, OWNER, Step

@@ -5,6 +5,7 @@ from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, B
 from webhooks.models.event import Event
 from webhooks.models.handshake import Handshake
 from webhooks.models.health import Health
+from webhooks.models.inbound import InboundWebhook, Receipt, ReceiptStatus, Verification
 from webhooks.models.inbox import Answer, InboxMode, InboxRequest, Signature
 from webhooks.models.issue import Cause, Issue
 from webhooks.models.lapp_call import LappCall
@@ -32,6 +33,7 @@ __all__ = [
     "Handshake",
     "Health",
     "Heartbeat",
+    "InboundWebhook",
     "InboxMode",
     "InboxRequest",
     "Issue",
@@ -40,6 +42,8 @@ __all__ = [
     "LappCall",
     "Notice",
     "Outcome",
+    "Receipt",
+    "ReceiptStatus",
     "Replay",
     "ReplayItem",
     "Run",
@@ -51,5 +55,6 @@ __all__ = [
     "Status",
     "Tally",
     "Told",
+    "Verification",
     "Webhook",
 ]

@@ -1,0 +1,43 @@
+"""When two values name the same: how e-mails, names and the like are compared. Pure.
+
+Capitals, and the two ways to encode an accent, make no other value; characters that merely look alike do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+# Folding makes some characters two or three.
+LONGEST: int = 320
+
+
+def folded(text: str) -> str:
+    """The same for texts that differ in capitals, or in how their accents are encoded, or in blanks around them."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
+
+
+def text_key(value: object) -> str | None:
+    """What a text is found by; None for what is no text, or an empty one."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value.isascii():
+        return value.strip().lower()[:LONGEST] or None
+    return folded(value)[:LONGEST] or None
+
+
+def likeness(name: object, postcode: object) -> str | None:
+    """The same for two leads of one name at one postcode, whatever the punctuation; None unless both are given."""
+    if not (isinstance(name, str) and isinstance(postcode, str)):
+        return None
+    words, place = " ".join(_WORDS.findall(folded(name))), "".join(_WORDS.findall(folded(postcode)))
+    return f"{words}|{place}"[:LONGEST] if words and place else None
+
+
+_WORDS = re.compile(r"\w+")
+
+
+def digest(key: str) -> str:
+    """64 hex digits: what is kept of a value that only has to be recognised."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,86 @@
+"""What becomes of a post: a receipt, a lead, and an answer that says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from leads.models import Lead
+from tests.webhooks.inbound.conftest import SAMPLE
+from webhooks.models import Event, Receipt
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_post_makes_a_lead_and_the_next_one_updates_it(post, inbound):
+    answer = post()
+    lead = Lead.objects.get()
+    assert (answer.status_code, answer.json()) == (200, {"status": "success", "id": lead.pk, "action": "created"})
+    assert (lead.full_name, lead.business_email, lead.email) == ("Lead Engine", SAMPLE["email"], SAMPLE["email"])
+    assert lead.get("mobile_phone") == "15555555555"
+    assert lead.get("created_date") == "2024-10-02T15:28:20Z"
+    assert lead.source == "inbound_webhook"
+
+    answer = post({**SAMPLE, "email": "TEST@leadmagnets.io", "city": "Saint Paul"})
+    assert answer.json() == {"status": "success", "id": lead.pk, "action": "updated"}
+    assert Lead.objects.get().get("city") == "Saint Paul"
+
+
+def test_the_receipt_keeps_every_byte_and_no_key(post, inbound, secret):
+    body = b'{"email":  "a@example.com", "first_name": "A"}'
+    post(body, X_Form="contact")
+    receipt = Receipt.objects.get()
+    assert bytes(receipt.body) == body
+    assert receipt.headers["x-form"] == "contact"
+    assert secret not in str(receipt.headers)
+    assert (receipt.status, receipt.action, receipt.lead_id) == ("applied", "created", Lead.objects.get().pk)
+    assert receipt.sender == "API key Zapier"
+
+
+def test_the_event_says_which_webhook_it_came_by(post, inbound):
+    post(webhook_hops="1")
+    event = Event.objects.filter(type="lead.created").get()
+    assert (event.actor_kind, event.actor_id, event.actor_name, event.hops) == ("inbound", inbound.pk, "Website", 2)
+
+
+def test_a_loop_ends_at_three_hops(post):
+    answer = post(webhook_hops="3")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ignored"
+    assert not Lead.objects.exists()
+    assert Receipt.objects.get().status == "ignored"
+
+
+def test_the_same_message_again_changes_nothing(post):
+    first = post(webhook_id="msg_1")
+    again = post(webhook_id="msg_1")
+    assert again.json() == first.json()
+    assert Receipt.objects.count() == 1
+    assert post({"email": "other@example.com"}, webhook_id="msg_1").status_code == 409
+
+
+def test_what_breaks_a_rule_is_told_by_path_and_kept(post, inbound):
+    answer = post({**SAMPLE, "email": "not an e-mail"})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["rule"]) == ("email", "email")
+    assert "business_email" in error["message"]
+    receipt = Receipt.objects.get()
+    assert (receipt.status, receipt.answered) == ("refused", 422)
+    assert not Lead.objects.exists()
+
+
+def test_a_refused_message_is_taken_once_the_mapping_is_mended(post, inbound):
+    sent = {"contact": {"work": {"email": "jo@example.com"}}, "first_name": "Jo"}
+    inbound.mapping = [{"field": "business_email", "path": "contact"}]
+    inbound.save()
+    assert post(sent, webhook_id="msg_1").status_code == 422
+    inbound.mapping = [{"field": "business_email", "path": "contact/work/email"}]
+    inbound.save()
+    assert post(sent, webhook_id="msg_1").json()["action"] == "created"
+    assert Receipt.objects.get().status == "applied"
+
+
+def test_a_test_shows_whether_it_would_be_taken_and_makes_no_lead(post):
+    assert post(webhook_test="true").json() == {"status": "success", "id": None, "action": "test"}
+    assert not Lead.objects.exists()
+    assert post({"email": "x"}, webhook_test="true").status_code == 422

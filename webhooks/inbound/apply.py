@@ -1,0 +1,25 @@
+"""The last step: the values become a lead, and the receipt says so in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from leads import intake
+from leads.changes import acting
+from leads.intake import Taken
+from leads.scope import Scope
+from leads.signals import Actor
+from webhooks.models import InboundWebhook, Receipt, ReceiptStatus
+
+
+def apply(inbound: InboundWebhook, receipt: Receipt, values: Mapping[str, Any], scope: Scope) -> Taken:
+    """Raises intake.Refused, and whatever the database raises: nothing is stored then."""
+
+    def note(taken: Taken) -> None:
+        receipt.settled(
+            status=ReceiptStatus.APPLIED, answered=200, action=taken.action, lead_id=taken.lead.pk, faults=[]
+        )
+
+    with acting(Actor("inbound", inbound.pk, inbound.name, receipt.hops + 1)):
+        return intake.take(inbound.account_id, values, inbound.policy, scope, note)

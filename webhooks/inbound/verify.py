@@ -1,0 +1,133 @@
+"""The first step: who posts. What proves it is the inbound webhook's own choice."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import jwt
+from jwt import api_jws
+
+from leads.models import ApiKey
+from leads.models.apikey import NEEDS
+from leads.models.apikey import Scope as KeyScope
+from leads.scope import Scope
+from webhooks.inbound.parcel import Sender
+from webhooks.models import InboundWebhook, Verification
+from webhooks.wire.signature import standard_proof
+from webhooks.wire.verdict import Proof
+
+# Seconds that the clocks of two machines, and the way between them, may take.
+TOLERANCE: Final = 300
+
+
+class Unverified(Exception):
+    """401: the message says what is missing or wrong, and never what would be right."""
+
+
+def key_of(headers: Mapping[str, str]) -> ApiKey:
+    """The API key of a request, with inbound:write. Header names in lower case. Raises Unverified."""
+    scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
+    if not scheme:
+        raise Unverified("Send an API key as Authorization: Bearer lck_...")
+    key = ApiKey.find(secret.strip()) if scheme.lower() == "bearer" and secret.strip() else None
+    if key is None:
+        raise Unverified("This API key is unknown, revoked or expired.")
+    if KeyScope.INBOUND_WRITE not in key.scopes or not key.user.has_perms(NEEDS[KeyScope.INBOUND_WRITE]):
+        raise Unverified("This API key may not post leads: it lacks the scope inbound:write.")
+    return key
+
+
+def verify(inbound: InboundWebhook, headers: Mapping[str, str], body: bytes, now: datetime) -> Sender:
+    """Who posts to this webhook. Header names in lower case. Raises Unverified."""
+    if inbound.verification == Verification.BEARER:
+        key = key_of(headers)
+        return Sender(f"API key {key.name}", Scope.of(key.user, key), key=key)
+    try:
+        secrets = inbound.secrets(now)
+    except ValueError:
+        secrets = []
+    if not secrets:
+        raise Unverified("This webhook has no secret that could be checked.")
+    whole = Scope(inbound.account_id, None)
+    match inbound.verification:
+        case Verification.HMAC:
+            _check_hmac(headers.get(inbound.signature_header.lower(), ""), inbound.signature_header, body, secrets)
+            return Sender("HMAC signature", whole)
+        case Verification.STANDARD:
+            _check_standard(headers, body, secrets, now)
+            return Sender("webhook-signature", whole)
+    return Sender("JWT", whole, claims=_claims(headers.get("authorization", ""), secrets, now))
+
+
+def reaches(sender: Sender, inbound: InboundWebhook) -> bool:
+    """Whether an API key may post here: its maker belongs to the webhook's account, and sees its office."""
+    if sender.key is None:
+        return True
+    if sender.key.account_id != inbound.account_id:
+        return False
+    return sender.scope.office_ids is None or inbound.office_id in sender.scope.office_ids
+
+
+def _check_hmac(given: str, header: str, body: bytes, secrets: Sequence[str]) -> None:
+    """HMAC-SHA256 in hex or base64, with or without "sha256=" before it."""
+    if not given.strip():
+        raise Unverified(f"There is no {header} header.")
+    mac = _mac_of(given.strip().removeprefix("sha256="))
+    if not any(hmac.compare_digest(hmac.digest(secret.encode(), body, hashlib.sha256), mac) for secret in secrets):
+        raise Unverified(f"{header} does not fit the body and the secret.")
+
+
+def _mac_of(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        return b""
+
+
+def _check_standard(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> None:
+    proof = standard_proof(body, headers, secrets)
+    if proof.outcome is not Proof.VERIFIED:
+        raise Unverified(proof.detail)
+    timestamp = headers.get("webhook-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12):
+        raise Unverified("webhook-timestamp is no number of seconds since 1970.")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE:
+        raise Unverified(f"webhook-timestamp is more than {TOLERANCE} s away from our clock.")
+
+
+def _claims(authorization: str, secrets: Sequence[str], now: datetime) -> bytes:
+    """The claims of a token in Authorization, by HS256, with or without Bearer before it."""
+    words = authorization.split()
+    if not words:
+        raise Unverified("There is no token in Authorization.")
+    if len(words) > 2 or (len(words) == 2 and words[0].lower() != "bearer"):
+        raise Unverified("Authorization holds neither a token nor Bearer and a token.")
+    for secret in secrets:
+        try:
+            claims: Any = api_jws.decode(words[-1], secret.encode(), algorithms=["HS256"])
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            continue
+        _check_times(claims, now)
+        return bytes(claims)
+    raise Unverified("The token in Authorization was not signed with this webhook's secret by HS256.")
+
+
+def _check_times(claims: bytes, now: datetime) -> None:
+    """exp and nbf, where they are given. Claims that are no JSON object are refused later, with the reason."""
+    try:
+        read = json.loads(claims)
+    except (ValueError, RecursionError):
+        return
+    exp, nbf = (read.get(name) for name in ("exp", "nbf")) if isinstance(read, dict) else (None, None)
+    seconds = now.timestamp()
+    if isinstance(exp, int | float) and seconds > exp + TOLERANCE:
+        raise Unverified("The token in Authorization has expired.")
+    if isinstance(nbf, int | float) and seconds < nbf - TOLERANCE:
+        raise Unverified("The token in Authorization is not good yet.")

@@ -1,0 +1,74 @@
+"""POST /in/<webhook id>: where other systems post leads (docs/inbound.md)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from leads.api.authentication import refuse_in_query
+from leads.api.errors import Problem, body, problem_of
+from leads.api.parser import body_of
+from webhooks.inbound import process
+from webhooks.inbound.verify import Unverified, key_of, reaches, verify
+from webhooks.models import InboundWebhook, Verification
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY: Final = 256 * 1024  # bytes
+
+
+# Nothing is done in the name of whoever sits at a browser: neither session nor cookie is looked at.
+@csrf_exempt
+def receive(request: HttpRequest, uid: str) -> HttpResponse:
+    request_id = uuid.uuid4().hex
+    try:
+        response = JsonResponse(_receive(request, uid, request_id))
+    except Exception as error:
+        problem = problem_of(error)
+        if problem.status_code == 500:
+            log.error("inbound: request %s failed", request_id, exc_info=error)
+        response = JsonResponse(body(problem, request_id), status=problem.status_code, headers=problem.headers)
+    response["X-Request-ID"] = request_id
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _receive(request: HttpRequest, uid: str, request_id: str) -> dict[str, Any]:
+    if request.method != "POST":
+        raise Problem(405, "Send leads by POST.", headers={"Allow": "POST"})
+    sent = body_of(request, LARGEST_BODY)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    refuse_in_query(request.GET)
+    inbound = InboundWebhook.objects.select_related("list").filter(uid=uid, enabled=True).first()
+    try:
+        if inbound is None:
+            key_of(headers)
+            raise _missing()
+        sender = verify(inbound, headers, sent, timezone.now())
+    except Unverified as refusal:
+        raise Problem(401, str(refusal), headers={"WWW-Authenticate": 'Bearer realm="leadcrm"'}) from None
+    if not reaches(sender, inbound):
+        raise _missing()
+    if sender.key is not None:
+        sender.key.used()
+    if inbound.verification != Verification.JWT:
+        _check_media_type(request, headers)
+    return process.receive(inbound, sender, request_id, headers, sent)
+
+
+def _missing() -> Problem:
+    return Problem(404, "There is no inbound webhook at this address.")
+
+
+def _check_media_type(request: HttpRequest, headers: Mapping[str, str]) -> None:
+    given = (request.content_type or "").lower()
+    charset = (request.content_params or {}).get("charset", "utf-8").strip('"').lower()
+    is_json = given in ("", "application/json") or (given.startswith("application/") and given.endswith("+json"))
+    if not is_json or charset not in ("utf-8", "utf8"):
+        raise Problem(415)
