@@ -20,6 +20,7 @@ from leads.models import (
     Form,
     FormSubmission,
     Lead,
+    LeadKey,
     LeadList,
     Merge,
     Message,
