@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks.groups import bulk_create, claim, deliver, grouped, history, latency, render, rules, save, worker
+from benchmarks.groups import (
+    bulk_create,
+    claim,
+    deliver,
+    grouped,
+    history,
+    inbound,
+    latency,
+    render,
+    rules,
+    save,
+    worker,
+)
 
 GROUPS: Mapping[str, ModuleType] = {
     "render": render,
@@ -14,6 +26,7 @@ GROUPS: Mapping[str, ModuleType] = {
     "rules": rules,
     "bulk_create": bulk_create,
     "grouped": grouped,
+    "inbound": inbound,
     "latency": latency,
     "claim": claim,
     "worker": worker,
