@@ -1,5 +1,5 @@
-"""inbound.posts: leads per second that one web process takes by an inbound webhook on SQLite, by upsert: every other one
-is there already. inbound.p95: ms from when a post was due to its answer, at 100 posts a second.
+"""inbound.posts: leads per second that one web process takes by an inbound webhook on SQLite, by upsert: every other
+one is there already. inbound.p95: ms from when a post was due to its answer, at 100 posts a second.
 
 The web server as shipped (gunicorn, one process), API key verified, receipt stored, lead and events in one transaction.
 Nobody sends meanwhile.
