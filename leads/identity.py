@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 # Folding makes some characters two or three.
 LONGEST: int = 320
@@ -15,6 +16,8 @@ LONGEST: int = 320
 
 def folded(text: str) -> str:
     """The same for texts that differ in capitals, or in how their accents are encoded, or in blanks around them."""
+    if text.isascii():
+        return text.strip().lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
 
 
@@ -22,11 +25,11 @@ def text_key(value: object) -> str | None:
     """What a text is found by; None for what is no text, or an empty one."""
     if not isinstance(value, str) or not value:
         return None
-    if value.isascii():
-        return value.strip().lower()[:LONGEST] or None
     return folded(value)[:LONGEST] or None
 
 
+# Asked when the row is written, and again when its unit of work ends.
+@lru_cache(maxsize=1024)
 def likeness(name: object, postcode: object) -> str | None:
     """The same for two leads of one name at one postcode, whatever the punctuation; None unless both are given."""
     if not (isinstance(name, str) and isinstance(postcode, str)):
