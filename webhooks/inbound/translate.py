@@ -65,16 +65,24 @@ def translate(inbound: InboundWebhook, document: Any) -> Mapped:
         return Mapped(faults=[Fault("mapping", "", "mapping", f"of this webhook cannot be read: {error}")])
     if not rows:
         return Mapped(faults=[Fault("mapping", "", "mapping", "of this webhook is empty: map at least one field")])
-    return mapping.translate(document, rows, kinds(setup), lambda text: read_phone(text)[0])
+    return mapping.translate(document, rows, kinds(setup), read_e164)
 
 
 def is_wanted(inbound: InboundWebhook, document: Any) -> bool:
-    """Whether the webhook takes such a document at all ("only when")."""
+    """Whether the webhook takes such a document at all ("only when"). No values: it is enough that one is there."""
     if not inbound.only_path:
         return True
+    found = mapping.look_up(document, inbound.only_path)
     wanted = {str(value) for value in inbound.only_values}
-    return any(str(value) in wanted for value in mapping.look_up(document, inbound.only_path) if _is_scalar(value))
+    if not wanted:
+        return any(value not in (None, "") for value in found)
+    return any(str(value) in wanted for value in found if _is_scalar(value))
 
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, str | int | float | bool)
+
+
+def read_e164(text: str) -> str | None:
+    """A phone as entered to E.164."""
+    return read_phone(text)[0]

@@ -4,7 +4,8 @@ Paths are LeadEngine's ("Webhooks" article, read 2026-11-21), its examples being
 reading of what it leaves open is ours (LE-A15): '/' separates segments, ~1 stands for '/' and ~0 for '~' in a segment,
 a number is an index into an array, and any other segment on an array is looked up in each of its elements. One step
 more, for systems that send lists of names and values: on an array, `key=email` chooses the elements whose `key` is
-email (~2 stands for '=' in a segment that is no such choice).
+email, and `field.ref=email` those whose `field` has such a `ref` (~2 stands for '=' in a segment that is no such
+choice).
 """
 
 import re
@@ -185,11 +186,21 @@ def _step(value: object, segment: str) -> Iterator[Any]:
         if not isinstance(each, dict):
             continue
         if is_choice:
-            given = each.get(_plain(key))
+            given = _within(each, _plain(key))
             if isinstance(given, str | int) and not isinstance(given, bool) and str(given) == _plain(wanted):
                 yield each
         elif name in each:
             yield each[name]
+
+
+def _within(element: dict[str, Any], name: str) -> Any:
+    """What a choice looks at: the element's own `name`, else what the parts between its dots lead to."""
+    if name in element:
+        return element[name]
+    found: Any = element
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _plain(segment: str) -> str:
