@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from leads import intake
-from leads.changes import acting
 from leads.intake import Taken
 from leads.scope import Scope
-from leads.signals import Actor
 from webhooks.models import InboundWebhook, Receipt, ReceiptStatus
 
 
@@ -21,5 +19,4 @@ def apply(inbound: InboundWebhook, receipt: Receipt, values: Mapping[str, Any], 
             status=ReceiptStatus.APPLIED, answered=200, action=taken.action, lead_id=taken.lead.pk, faults=[]
         )
 
-    with acting(Actor("inbound", inbound.pk, inbound.name, receipt.hops + 1)):
-        return intake.take(inbound.account_id, values, inbound.policy, scope, note)
+    return intake.take(inbound.account_id, values, inbound.policy, scope, note)

@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from leads import intake
 from leads.api.errors import Fault, Problem, problem_of
-from leads.changes import unit
+from leads.changes import acting, unit
 from leads.intake import Taken
 from leads.scope import Scope
+from leads.signals import Actor
 from leads.validation import Violation
 from webhooks import conf
 from webhooks.inbound import accept, apply, translate
@@ -101,11 +102,13 @@ def finish(receipt_id: int) -> None:
 def _process(inbound: InboundWebhook, receipt: Receipt, scope: Scope, alone: bool) -> dict[str, Any]:
     """alone: nobody else can be at the same receipt."""
     try:
-        if alone:
-            return _settled(inbound, receipt, scope)
-        with unit():
-            _hold(receipt)
-            return _settled(inbound, receipt, scope)
+        # Around the unit of work, as its end is when it is asked who acted.
+        with acting(Actor("inbound", inbound.pk, inbound.name, receipt.hops + 1)):
+            if alone:
+                return _settled(inbound, receipt, scope)
+            with unit():
+                _hold(receipt)
+                return _settled(inbound, receipt, scope)
     except _Unacceptable as refusal:
         receipt.settled(status=ReceiptStatus.REFUSED, answered=refusal.problem.status_code, faults=refusal.told)
         raise refusal.problem from None

@@ -161,7 +161,7 @@ _LEADPRO_FIELDS: Final = _same((
     "average_sale_estimation", "average_rent_estimation", "property_reference", "property_bedrooms",
     "minimum_sale_estimation", "maximum_sale_estimation", "minimum_rent_estimation", "maximum_rent_estimation",
     "international", "property_type",
-)) | {"created_date": "createdAt"}
+))
 # fmt: on
 
 _LEADPRO: Final = Preset(
@@ -251,7 +251,6 @@ _LEADHUB: Final = Preset(
             "source": "source",
             "score": "lead_score",
             "tags": "tags",
-            "created_date": "created_at",
         },
         "lead/{}",
     ),
@@ -294,7 +293,6 @@ _LEADSQUARED_FIELDS: Final = {
     "job_title": "JobTitle",
     "source": "Source",
     "score": "Score",
-    "created_date": "CreatedOn",
 }
 _LEADSQUARED_RECORDS: Final = {"stage_name": "ProspectStage", "owner": "OwnerIdEmailAddress"}
 _LEADSQUARED_SAMPLE: Final = {

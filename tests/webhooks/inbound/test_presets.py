@@ -94,6 +94,7 @@ def test_all_that_our_own_formats_carry_has_a_row():
     assert {leadpro.NAMES.get(key, key) for key in leadpro.KEYS} - ends("leadpro") == {
         "id",
         "parentId",
+        "createdAt",
         "office_id",
         "comparable_props",
         "account_id",

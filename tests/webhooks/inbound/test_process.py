@@ -36,8 +36,9 @@ def test_the_receipt_keeps_every_byte_and_no_key(post, inbound, secret):
     assert receipt.sender == "API key Zapier"
 
 
-def test_the_event_says_which_webhook_it_came_by(post, inbound):
-    post(webhook_hops="1")
+@pytest.mark.parametrize("named", [{}, {"webhook_id": "msg_1"}])
+def test_the_event_says_which_webhook_it_came_by(named, post, inbound):
+    post(webhook_hops="1", **named)
     event = Event.objects.filter(type="lead.created").get()
     assert (event.actor_kind, event.actor_id, event.actor_name, event.hops) == ("inbound", inbound.pk, "Website", 2)
 
