@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import QuerySet
 
+from leads import lead_row, statement
 from leads import setup as setups
-from leads.changes import unit
+from leads.changes import Row, Unit, unit
 from leads.fields import BY_KEY, EMPTY, FIELDS
 from leads.identity import digest, folded, text_key
 from leads.models import Lead, LeadKey
 from leads.models.lead import judge
+from leads.question import Question
 from leads.scope import COMPANY, OFFICE, OWNER, Scope
 from leads.setup import Setup
 from leads.validation import Violation, derive, judge_value, read_phone
@@ -108,13 +110,12 @@ def take(
     scope    within which leads are looked for, and references are chosen
     finish   called before the unit of work ends, for what is to be stored with the lead
     """
-    with unit():
+    with unit() as work:
         setup = setups.of(account_id)
-        lead = _known(account_id, given, policy, scope, setup)
-        action: Literal["created", "updated"] = "updated" if lead is not None else "created"
-        if lead is None:
-            lead = Lead(account_id=account_id)
-        _lay(lead, given, policy, scope, setup)
+        row = _known(account_id, given, policy, scope, setup, work)
+        action: Literal["created", "updated"] = "updated" if row is not None else "created"
+        lead = Lead(account_id=account_id) if row is None else _lead_of(row)
+        _lay(lead, row, given, policy, scope, setup)
         taken = Taken(lead, action)
         if finish is not None:
             finish(taken)
@@ -124,18 +125,53 @@ def take(
 # --- which lead is it ------------------------------------------------------------------------------------------------
 
 
-def _known(account_id: int, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup) -> Lead | None:
-    """The lead that is known by what came, locked; nobody else makes or finds one by it until the unit ends."""
+def _known(
+    account_id: int, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup, work: Unit
+) -> Row | None:
+    """The row of the lead that is known by what came, locked; nobody else makes or finds one by it until the unit
+    ends."""
     if not policy.match or policy.match not in matchable(setup):
         return None
     key = key_of(policy.match, given.get(policy.match))
     if key is None:
         return None
-    held = _hold(account_id, policy.match, key)
+    owner_id, column = _hold(account_id, policy.match, key), MATCHED.get(policy.match)
+    while (pk := _found(account_id, column, key, owner_id, scope)) is not None:
+        is_first = bool(work.touch(Lead, [pk]))
+        row = work.before(Lead, pk) if is_first else Lead.rows(DEFAULT_DB_ALIAS, [pk]).get(pk)
+        # Whoever wrote to it while we waited for it may have made another one of it.
+        if row is not None and not Lead.hidden(row) and (column is None or row[column] == key):
+            return row
+    return None
+
+
+def _found(account_id: int, column: str | None, key: str, owner_id: int | None, scope: Scope) -> int | None:
+    """The first lead with this key in this column; without a column the one that owns the key."""
+    if column is not None and scope.whole_account and scope.account_id == account_id:
+        answer = _FOUND[column].first(account_id, key)
+        return answer[0] if answer else None
     leads = scope.leads().filter(account_id=account_id)
-    column = MATCHED.get(policy.match)
-    leads = leads.filter(**{column: key}) if column else leads.filter(pk=held.lead_id or 0)
-    return _locked(leads.order_by("pk")).first()
+    leads = leads.filter(**{column: key}) if column else leads.filter(pk=owner_id or 0)
+    return _only(leads)
+
+
+_FOUND: Final = {
+    column: Question(
+        lambda account_id, key, column=column: (
+            Lead.objects.filter(account_id=account_id, **{column: key}).order_by("pk").values_list("pk")[:1]
+        ),
+        int,
+        str,
+    )
+    for column in MATCHED.values()
+}
+
+
+def _lead_of(row: Row) -> Lead:
+    columns = [field.attname for field in Lead._meta.concrete_fields]
+    lead = Lead.from_db(DEFAULT_DB_ALIAS, columns, [row[column] for column in columns])
+    lead.details, lead.custom_fields = dict(lead.details), dict(lead.custom_fields)
+    return lead
 
 
 def key_of(match: str, value: Any) -> str | None:
@@ -145,11 +181,27 @@ def key_of(match: str, value: Any) -> str | None:
     return text_key(value if isinstance(value, str) or value is None else str(value))
 
 
-def _hold(account_id: int, field: str, key: str) -> LeadKey:
-    """The key row, ours until the unit ends: a row, because what is not there yet cannot be locked."""
-    row = {"account_id": account_id, "field": field, "digest": digest(key)}
-    LeadKey.objects.bulk_create([LeadKey(**row)], ignore_conflicts=True)
-    return _locked(LeadKey.objects.filter(**row)).get()
+def _hold(account_id: int, field: str, key: str) -> int | None:
+    """The lead that has the key to itself, if one does. Its key row is ours until the unit ends: a row, because what
+    is not there yet cannot be locked."""
+    row = (account_id, field, digest(key))
+    held = _HELD.first(*row)
+    if held is None:
+        statement.count(_NEW_KEY, row)
+        (held,) = _HELD(*row)
+    owner_id: int | None = held[0]
+    return owner_id
+
+
+_NEW_KEY: Final = "INSERT INTO leads_leadkey (account_id, field, digest) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+_HELD: Final = Question(
+    lambda account_id, field, digest: _locked(
+        LeadKey.objects.filter(account_id=account_id, field=field, digest=digest).values_list("lead_id")
+    ),
+    int,
+    str,
+    str,
+)
 
 
 def _locked(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -159,9 +211,9 @@ def _locked(rows: QuerySet[Any]) -> QuerySet[Any]:
 # --- what becomes of it ----------------------------------------------------------------------------------------------
 
 
-def _lay(lead: Lead, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup) -> None:
-    """Lay what came over the lead, judge the whole and save it."""
-    before = None if lead.pk is None else lead.values()
+def _lay(lead: Lead, row: Row | None, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup) -> None:
+    """Lay what came over the lead, judge the whole and save it. row: as the lead is stored; None for a new one."""
+    before = None if row is None else _BLANK | lead_row.by_key(row)
     if before is not None and policy.update == "keep":
         given = {}
     found = [Violation(key, "unknown", "is not a field of a lead") for key in given if not _is_field(key)]
@@ -174,10 +226,15 @@ def _lay(lead: Lead, given: Mapping[str, Any], policy: Policy, scope: Scope, set
     found += _violations(lead, values, before, scope, setup, {one.field for one in found})
     if found:
         raise Refused(found)
-    for key, value in values.items():
-        if before is None or value != before[key]:
-            lead.set(key, value)
-    lead.save()
+    new = {key: value for key, value in values.items() if before is None or value != before[key]}
+    for key, value in new.items():
+        lead.set(key, value)
+    if before is None or new:
+        lead.save()
+
+
+# What a lead has in fields that are not set.
+_BLANK: Final = {field.key: EMPTY.get(field.kind) for field in FIELDS}
 
 
 def _is_field(key: str) -> bool:
@@ -232,6 +289,11 @@ def _union(there: Sequence[str], more: Sequence[Any]) -> list[Any]:
     return [*there, *(one for key, one in reversed(new.items()) if key not in known)]
 
 
+def _values_of_new(lead: Lead) -> dict[str, Any]:
+    """Without the account's name, which no rule asks for and only the database knows."""
+    return {key: lead.get(key) for key in BY_KEY if key != "account_name"}
+
+
 def _violations(
     lead: Lead,
     values: Mapping[str, Any],
@@ -241,7 +303,7 @@ def _violations(
     named: set[str],
 ) -> list[Violation]:
     """At most one for each field."""
-    merged = {**(before or lead.values()), **values}
+    merged = {**(before or _values_of_new(lead)), **values}
     if before is None:
         merged |= derive(merged)
         if "email" not in values:

@@ -21,6 +21,7 @@ from leads.custom import Definition
 from leads.models.account import Account
 from leads.models.custom_field import CustomField
 from leads.models.pipeline import Pipeline, Stage
+from leads.question import Question
 from leads.validation import Violation
 
 
@@ -148,10 +149,16 @@ def token_of(account_id: int, using: str = DEFAULT_DB_ALIAS) -> str:
     work = open_unit(using)
     token: str | None = work.remembered("setup", account_id) if work else None
     if token is None:
-        token = Account.objects.using(using).values_list("setup_token", flat=True).get(pk=account_id)
+        found = _TOKEN.first(account_id, using=using)
+        if found is None:
+            raise Account.DoesNotExist(account_id)
+        (token,) = found
         if work:
             work.remember("setup", account_id, value=token)
     return token
+
+
+_TOKEN = Question(lambda pk: Account.objects.filter(pk=pk).order_by().values_list("setup_token"), int)
 
 
 def _read(account_id: int, using: str) -> Setup:

@@ -14,8 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 from leads.api.authentication import refuse_in_query
 from leads.api.errors import Problem, body, problem_of
 from leads.api.parser import body_of
+from leads.question import Question
 from webhooks.inbound import process
-from webhooks.inbound.verify import Unverified, key_of, reaches, verify
+from webhooks.inbound.verify import Unverified, reaches, sender_of, verify
 from webhooks.models import InboundWebhook, Verification
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,10 @@ def _receive(request: HttpRequest, uid: str, request_id: str) -> dict[str, Any]:
     sent = body_of(request, LARGEST_BODY)
     headers = {name.lower(): value for name, value in request.headers.items()}
     refuse_in_query(request.GET)
-    inbound = InboundWebhook.objects.select_related("list").filter(uid=uid, enabled=True).first()
+    inbound = _INBOUND.first(uid)
     try:
         if inbound is None:
-            key_of(headers)
+            sender_of(headers)
             raise _missing()
         sender = verify(inbound, headers, sent, timezone.now())
     except Unverified as refusal:
@@ -60,6 +61,9 @@ def _receive(request: HttpRequest, uid: str, request_id: str) -> dict[str, Any]:
     if inbound.verification != Verification.JWT:
         _check_media_type(request, headers)
     return process.receive(inbound, sender, request_id, headers, sent)
+
+
+_INBOUND: Final = Question(lambda uid: InboundWebhook.objects.filter(uid=uid, enabled=True).order_by(), str)
 
 
 def _missing() -> Problem:

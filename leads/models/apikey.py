@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from leads.models.account import Account
@@ -97,13 +97,14 @@ class ApiKey(models.Model):
     @classmethod
     def find(cls, secret: str) -> Self | None:
         """The usable key with this secret: not revoked, not expired, its maker active."""
-        given, now = digest(secret), timezone.now()
-        return (
-            cls.objects.select_related("user", "account")
-            .filter(Q(digest=given) | Q(old_digest=given, old_until__gt=now), revoked_at=None, user__is_active=True)
-            .filter(Q(expires_at=None) | Q(expires_at__gt=now))
-            .first()
-        )
+        return cls.usable(digest(secret), timezone.now()).select_related("user", "account").first()
+
+    @classmethod
+    def usable(cls, given: str, now: datetime) -> QuerySet[Self]:
+        """The keys with this digest that open anything at this time: one, or none."""
+        return cls.objects.filter(
+            Q(digest=given) | Q(old_digest=given, old_until__gt=now), revoked_at=None, user__is_active=True
+        ).filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
     def used(self) -> None:
         now = timezone.now()

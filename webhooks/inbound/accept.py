@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from django.db import IntegrityError, transaction
-from django.utils import timezone
-
+from leads import statement
 from webhooks.inbound.parcel import Sender
 from webhooks.models import InboundWebhook, Receipt, ReceiptStatus
 
@@ -40,28 +39,36 @@ def accept(
         message_id=_message_id(headers),
         hops=_hops(headers.get("webhook-hops", "")),
     )
-    if not receipt.message_id:
-        receipt.save(force_insert=True)
+    if _store(receipt):
         return receipt, False
-    try:
-        with transaction.atomic():
-            receipt.save(force_insert=True)
-        return receipt, False
-    except IntegrityError:
-        return _again(receipt)
+    return _again(receipt)
 
 
 def _again(receipt: Receipt) -> tuple[Receipt, bool]:
     same = Receipt.objects.filter(inbound=receipt.inbound, message_id=receipt.message_id)
     # What was long ago is another message of that name.
-    same.filter(received_at__lt=timezone.now() - REMEMBERED).update(message_id="")
-    earlier = same.first()
-    if earlier is None:
-        receipt.save(force_insert=True)
+    same.filter(received_at__lt=receipt.received_at - REMEMBERED).update(message_id="")
+    if _store(receipt):
         return receipt, False
+    earlier = same.get()
     if earlier.read != receipt.read:
         raise Reused
     return earlier, True
+
+
+def _store(receipt: Receipt) -> bool:
+    """Whether it is stored now: not so where its message is there already."""
+    moment = statement.moments()(receipt.received_at)
+    values = {name: getattr(receipt, name) for name in _COLUMNS}
+    values |= {"headers": json.dumps(receipt.headers), "faults": json.dumps(receipt.faults), "received_at": moment}
+    stored = statement.run(_INSERT, list(values.values()))
+    if stored:
+        receipt.pk, receipt._state.adding = stored[0][0], False
+    return bool(stored)
+
+
+_COLUMNS: Final = tuple(field.attname for field in Receipt._meta.concrete_fields if not field.primary_key)
+_INSERT: Final = f"{statement.insertion('webhooks_receipt', _COLUMNS, 1)} ON CONFLICT DO NOTHING RETURNING id"
 
 
 def _message_id(headers: Mapping[str, str]) -> str:

@@ -14,8 +14,7 @@ from typing import Any, Final
 import jwt
 from jwt import api_jws
 
-from leads.models import ApiKey
-from leads.models.apikey import NEEDS
+from leads.bearer import bearer
 from leads.models.apikey import Scope as KeyScope
 from leads.scope import Scope
 from webhooks.inbound.parcel import Sender
@@ -31,24 +30,23 @@ class Unverified(Exception):
     """401: the message says what is missing or wrong, and never what would be right."""
 
 
-def key_of(headers: Mapping[str, str]) -> ApiKey:
-    """The API key of a request, with inbound:write. Header names in lower case. Raises Unverified."""
+def sender_of(headers: Mapping[str, str]) -> Sender:
+    """Whose API key came, with inbound:write. Header names in lower case. Raises Unverified."""
     scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
     if not scheme:
         raise Unverified("Send an API key as Authorization: Bearer lck_...")
-    key = ApiKey.find(secret.strip()) if scheme.lower() == "bearer" and secret.strip() else None
-    if key is None:
+    found = bearer(secret.strip(), KeyScope.INBOUND_WRITE) if scheme.lower() == "bearer" and secret.strip() else None
+    if found is None:
         raise Unverified("This API key is unknown, revoked or expired.")
-    if KeyScope.INBOUND_WRITE not in key.scopes or not key.user.has_perms(NEEDS[KeyScope.INBOUND_WRITE]):
+    if not found.may:
         raise Unverified("This API key may not post leads: it lacks the scope inbound:write.")
-    return key
+    return Sender(f"API key {found.key.name}", found.scope, key=found.key)
 
 
 def verify(inbound: InboundWebhook, headers: Mapping[str, str], body: bytes, now: datetime) -> Sender:
     """Who posts to this webhook. Header names in lower case. Raises Unverified."""
     if inbound.verification == Verification.BEARER:
-        key = key_of(headers)
-        return Sender(f"API key {key.name}", Scope.of(key.user, key), key=key)
+        return sender_of(headers)
     try:
         secrets = inbound.secrets(now)
     except ValueError:

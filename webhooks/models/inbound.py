@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Final
 from django.db import models
 from django.utils import timezone
 
-from leads import intake
+from leads import intake, statement
 from leads.models import Account, LeadList, Office, Pipeline, User
 from webhooks.models.encrypted import EncryptedTextField
 from webhooks.wire.mapping import LONGEST_PATH, Row, read
@@ -172,4 +173,12 @@ class Receipt(models.Model):
         for name, value in values.items():
             setattr(self, name, value)
         self.settled_at = timezone.now()
-        self.save(update_fields=[*values, "settled_at", "tries"])
+        moment = statement.moments()(self.settled_at)
+        told = (self.status, self.action, self.lead_id, self.answered, json.dumps(self.faults), moment, self.tries)
+        statement.count(_SETTLE, (*told, self.pk))
+
+
+_SETTLE: Final = (
+    "UPDATE webhooks_receipt SET status = %s, action = %s, lead_id = %s, answered = %s, faults = %s, settled_at = %s,"
+    " tries = %s WHERE id = %s"
+)
