@@ -24,7 +24,9 @@ from tests.services import CHROMIUM, no_browser
 from tests.settings import SCRATCH
 
 # By default no example is too slow: these machines are busy. --hypothesis-profile=fast for a quick look.
+# =thorough: ten times as many, for whoever changes what reads what others send.
 hypothesis.register_profile("full", deadline=None)
+hypothesis.register_profile("thorough", deadline=None, max_examples=1_000)
 hypothesis.register_profile("fast", deadline=None, max_examples=10)
 hypothesis.load_profile("full")
 

@@ -61,10 +61,9 @@ class KeyClient(APIClient):
         return getattr(self, method.lower())(path, body, format="json", **extra)
 
 
-STORED = (Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField, Task, Leave)
 STORED = (
     *(Event, Lead, Office, Message, Pipeline, Stage, Tag, LeadList, Campaign, CustomField),
-    *(Company, CompanyActivity, Product),
+    *(Company, CompanyActivity, Product, Task, Leave),
 )
 COUNT = "SELECT " + ", ".join(f"(SELECT count(*) FROM {model._meta.db_table})" for model in STORED)
 
