@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.test import Client
 from django.urls import reverse
 
 from leads.models import Lead
@@ -14,6 +15,7 @@ from tests.admin.page import Page
 from tests.conformance.world import SALE, World
 from tests.program import Program
 from tests.receiver import Receiver
+from webhooks.models import Webhook
 
 WORKSPACE = "My Default Workspace"
 CAMPAIGN = "My Super Performing Campaign"
@@ -85,6 +87,14 @@ class Engine(World):
             key.save()
         world.add_webhook(name="LeadEngine production", generate_secret="on")
         return world
+
+    def told_to(self, receiver: Receiver) -> Engine:
+        """The same rows, whose webhook calls this receiver; its manager signs in anew."""
+        self.receiver, self.client = receiver, Client()
+        self.client.force_login(self.manager)
+        Webhook.objects.filter(pk=self.webhook.pk).update(url=receiver.url)
+        self.webhook.url = receiver.url
+        return self
 
     # What the account has
 

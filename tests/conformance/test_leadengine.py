@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.test import override_settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from leads import custom, validation
 from tests.conformance.leadengine_fields import DEFAULTS, line
 from tests.conformance.leadengine_rows import KINDS, ROWS
 from tests.conformance.leadengine_world import Engine
 from tests.conformance.world import no_program
+from tests.ground import Ground
 from webhooks.dialects import DIALECTS, leadengine, leadpro
 from webhooks.outbound import deliver
 from webhooks.wire import document, verdict
@@ -22,12 +27,37 @@ from webhooks.wire import filter as contents
 pytestmark = pytest.mark.django_db
 
 
+# As long as nobody is told.
+NOWHERE = SimpleNamespace(url="http://127.0.0.1:50999/hook")
+
+
+@contextmanager
+def on_the_loopback() -> Iterator[None]:
+    with override_settings(WEBHOOK_ALLOWLIST=["127.0.0.0/8"]):
+        deliver.door.cache_clear()
+        yield
+    deliver.door.cache_clear()
+
+
+def new_engine() -> Engine:
+    with on_the_loopback():
+        # Its client, which is each test's own, cannot be copied.
+        return replace(Engine.new(NOWHERE, no_program), client=None)
+
+
+@pytest.fixture(scope="module")
+def ground(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Ground[Engine]]:
+    with django_db_blocker.unblock():
+        ground = Ground(new_engine)
+    yield ground
+    with django_db_blocker.unblock():
+        ground.close()
+
+
 @pytest.fixture
-def world(receiver, settings):
-    settings.WEBHOOK_ALLOWLIST = ["127.0.0.0/8"]
-    deliver.door.cache_clear()
-    yield Engine.new(receiver, no_program)
-    deliver.door.cache_clear()
+def world(db, ground, receiver):
+    with on_the_loopback():
+        yield ground.rows().told_to(receiver)
 
 
 def test_every_line_has_its_row():

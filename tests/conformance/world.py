@@ -254,7 +254,8 @@ class World:
 
     def posted_webhook(self, **changes: Any) -> None:
         """Another one made by staff, of the same system."""
-        assert self.webhook_errors(**changes) == {}
+        found = self.webhook_errors(**changes)
+        assert found == {}, found
 
     def webhook_errors(self, **changes: Any) -> dict[str, list[str]]:
         """Why the form refuses a new webhook of the same system, by field; none when it was stored."""
