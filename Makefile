@@ -5,13 +5,16 @@ VENV = .venv/bin/python
 # One more than two cores: some tests wait more than they compute.
 PYTEST = $(VENV) -m pytest -n 3 --dist worksteal
 POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conformance)
+WITH_POSTGRESQL = $(VENV) -m tests.services with-postgresql $(PYTEST) $(POSTGRESQL_TESTS)
+FIND = redis chromium npm php
 
-.PHONY: help run test test-fast lint bench faults packages test-packages
+.PHONY: help run test test-all test-fast find lint bench faults packages test-packages
 
 help:
 	@echo "make run        start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere); Ctrl-C ends it"
-	@echo "make test       all checks and all tests, on SQLite; what meets a database also on a temporary PostgreSQL"
-	@echo "make test-fast  the tests on SQLite, without browsers, real processes, provoked faults and the systems' checklists"
+	@echo "make test       all checks and tests, on SQLite; what databases may answer differently also on a temporary PostgreSQL"
+	@echo "make test-fast  two minutes: one case of each test on SQLite, without browsers, real processes and checklists"
+	@echo "make test-all   half an hour: also whether the tests would notice, more examples, and PostgreSQL for everything"
 	@echo "make lint       the checks alone: ruff, mypy, import contracts, Django's own, missing migrations"
 	@echo "make faults     kill, starve and stop it in every way, for more than an hour; writes docs/faults.md"
 	@echo "make bench      measure; the table is also written to build/bench.json (QUICK=1: the same, small)"
@@ -33,18 +36,24 @@ lint: test-packages
 	$(VENV) manage.py check --settings=tests.settings
 	$(VENV) manage.py makemigrations --check --dry-run --settings=tests.settings
 
-test: lint
-	@$(VENV) -m tests.services find-redis
-	@$(VENV) -m tests.services find-chromium
-	@$(VENV) -m tests.services find-npm
-	@$(VENV) -m tests.services find-php
+find: test-packages
+	@for each in $(FIND); do $(VENV) -m tests.services find-$$each || exit; done
+
+# What is marked sabotage breaks the program to see that a checklist or an experiment would notice: it judges the tests,
+# and finds something new only when they change. What is ordinary is asked on SQLite alone: see tests/conftest.py.
+test: lint find
 # One more again: the first of them begins with the faults and mostly waits.
-	$(PYTEST) -n 4
-	$(VENV) -m tests.services with-postgresql $(PYTEST) -m "database and not browser and not faults and not sabotage" $(POSTGRESQL_TESTS)
+	$(PYTEST) -n 4 -m "not sabotage and not rare"
+	$(WITH_POSTGRESQL) -m "database and not ordinary and not browser and not faults and not sabotage"
+	@$(VENV) -m tests.services report-chromium
+
+test-all: lint find
+	$(PYTEST) -n 4 --hypothesis-profile=thorough
+	$(WITH_POSTGRESQL) -m "database and not browser and not faults"
 	@$(VENV) -m tests.services report-chromium
 
 test-fast: test-packages
-	$(PYTEST) --hypothesis-profile=fast -m "not browser and not process and not faults and not conformance"
+	$(PYTEST) --few --hypothesis-profile=fast -m "not browser and not process and not faults and not conformance and not slow"
 
 bench: test-packages
 	@$(VENV) -m tests.services find-redis

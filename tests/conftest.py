@@ -31,6 +31,25 @@ hypothesis.register_profile("fast", deadline=None, max_examples=10)
 hypothesis.load_profile("full")
 
 
+# What any database answers alike is asked on SQLite alone: these send the ordinary statements of the ORM, which others
+# send on both, and judge who may, what is refused, and what an answer looks like. Everything else that meets a database
+# is asked on both: locks and races, raw SQL, constraints, migrations, what is kept as JSON, and all on the way from a
+# save to its delivery. Of the systems' checklists those of LeadHub, and all events of LeadSquared, go from the API
+# through what is stored to the bytes of a body; the others take the same way.
+ORDINARY = {
+    "api": (
+        *("test_authentication", "test_companies", "test_docs", "test_errors", "test_kinds", "test_matrix"),
+        *("test_offices", "test_opportunities", "test_parser", "test_people", "test_webhook_lapps"),
+    ),
+    "conformance": ("test_leadengine", "test_leadpro", "test_leadsquared", "test_save_lead"),
+    "outbound": ("test_guard",),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--few", action="store_true", help="one case of each test that has several")
+
+
 def pytest_configure() -> None:
     SCRATCH.mkdir(mode=0o700)
 
@@ -40,7 +59,7 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Whoever asks for a browser, processes or a database has their marker: none can slip into `make test-fast`, or
     past PostgreSQL."""
     for item in items:
@@ -51,6 +70,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.process)
         if item.get_closest_marker("django_db") or "db" in wanted or "migrated_database" in wanted:
             item.add_marker(pytest.mark.database)
+        if item.path.stem in ORDINARY.get(item.path.parent.name, ()):
+            item.add_marker(pytest.mark.ordinary)
+    if config.getoption("few"):
+        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+        kept = set(first.values())
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
     # What mostly waits goes first, beside what computes: the end of the run is not spent waiting. A worker begins with
     # all of the faults, which are to be alone with each other's servers, and the others take its processes over.
     items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("faults", "process")])
