@@ -2,10 +2,13 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.template import RequestContext, Template
 from django.template.context import BaseContext
 from django.test import TransactionTestCase
@@ -52,10 +55,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     SCRATCH.mkdir(mode=0o700)
+    # The first of these processes is there before the others, and outlives them.
+    os.environ.setdefault(programs.RUN, str(SCRATCH))
 
 
 def pytest_unconfigure() -> None:
+    for note in SCRATCH.glob("*/url"):
+        # A server of the tests' own may have ended before.
+        with suppress(psycopg.OperationalError):
+            programs.drop_database(note.read_text())
     shutil.rmtree(SCRATCH, ignore_errors=True)
+    if os.environ[programs.RUN] == str(SCRATCH):
+        del os.environ[programs.RUN]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,6 +116,21 @@ def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None, migrated_database: str) -> Iterator[bool]:
+    """The test database is there already: a copy of the migrated one, which migrate finds to be in order."""
+    name = connection.creation._get_test_db_name()
+    if programs.is_postgresql(migrated_database):
+        url = migrated_database.rpartition("/")[0] + f"/{name}"
+        programs.drop_database(url)
+        programs.copy_database(migrated_database, SCRATCH, name)
+    else:
+        url = programs.copy_database(migrated_database, SCRATCH, Path(name).name)
+    yield True
+    connection.close()
+    programs.drop_database(url)
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database, which is emptied by a shorter way; see tests/emptying.py."""
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
@@ -136,10 +162,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    url = programs.migrated_database(tmp_path_factory.mktemp("migrated"))
-    yield url
-    programs.drop_database(url)
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return programs.migrated_database(tmp_path_factory.mktemp("migrated"))
 
 
 @pytest.fixture

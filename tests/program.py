@@ -3,6 +3,8 @@
 The database is a SQLite file, or one on the PostgreSQL that DATABASE_URL, or whoever makes it, names.
 """
 
+import fcntl
+import hashlib
 import http.client
 import os
 import secrets
@@ -23,6 +25,8 @@ from cryptography.fernet import Fernet
 from environ import Env
 
 ROOT = Path(__file__).resolve().parent.parent
+# In the environment of the processes of a run of the tests: the folder that they share.
+RUN = "LEADCRM_TESTS_RUN"
 
 
 def free_port() -> int:
@@ -171,11 +175,25 @@ def lives(process: psutil.Process) -> bool:
 
 
 def migrated_database(folder: Path, server: str | None = None) -> str:
-    """The URL of a new database with every migration applied, to copy from: migrating takes longer than most tests.
+    """The URL of a database with every migration applied, to copy from: migrating takes longer than most tests.
 
-    server: the URL of a PostgreSQL, "" for a SQLite file in the folder; the environment's DATABASE_URL unless given.
+    server: the URL of a PostgreSQL, "" for a SQLite file; the environment's DATABASE_URL unless given. Of each kind
+    there is one for all processes of a run of the tests; elsewhere it is a new one, and its file in the folder.
     """
     server = os.environ.get("DATABASE_URL", "") if server is None else server
+    if RUN not in os.environ:
+        return _migrated(folder, server)
+    shared = Path(os.environ[RUN]) / hashlib.sha256(server.encode() * is_postgresql(server)).hexdigest()
+    shared.mkdir(exist_ok=True)
+    note = shared / "url"
+    with open(shared / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            note.write_text(_migrated(shared, server))
+    return note.read_text()
+
+
+def _migrated(folder: Path, server: str) -> str:
     url = f"sqlite:///{folder / 'db.sqlite3'}"
     if is_postgresql(server):
         url = _on_server(server, "CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
@@ -183,11 +201,11 @@ def migrated_database(folder: Path, server: str | None = None) -> str:
     return url
 
 
-def copy_database(source: str, folder: Path) -> str:
-    """The URL of a copy. Nobody may be connected to the source."""
+def copy_database(source: str, folder: Path, name: str = "") -> str:
+    """The URL of a copy, with this name where one is given. Nobody may be connected to the source."""
     if is_postgresql(source):
-        return _on_server(source, f"CREATE DATABASE {{name}} TEMPLATE {_name(source)}")
-    target = folder / "db.sqlite3"
+        return _on_server(source, f"CREATE DATABASE {{name}} TEMPLATE {_name(source)}", name)
+    target = folder / (name or "db.sqlite3")
     shutil.copy(source.removeprefix("sqlite:///"), target)
     return f"sqlite:///{target}"
 
@@ -203,8 +221,8 @@ def is_postgresql(url: str) -> bool:
     return url.startswith(("postgres:", "postgresql:"))
 
 
-def _on_server(url: str, statement: str) -> str:
-    name = f"program_{secrets.token_hex(6)}"
+def _on_server(url: str, statement: str, name: str = "") -> str:
+    name = name or f"program_{secrets.token_hex(6)}"
     with _maintenance(url) as connection:
         connection.execute(statement.format(name=name))
     return url.rpartition("/")[0] + f"/{name}"
