@@ -110,6 +110,13 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
                 badge=recent_failures,
             ),
             Item(
+                "Inbound webhooks",
+                "call_received",
+                "webhooks_inboundwebhook_changelist",
+                "webhooks.view_inboundwebhook",
+            ),
+            Item("Receipts", "receipt_long", "webhooks_receipt_changelist", "webhooks.view_receipt"),
+            Item(
                 "Rules and automations",
                 "bolt",
                 "webhooks_automation_changelist",

@@ -1,3 +1,3 @@
-from webhooks.admin import automation, delivery, inbox, lead_panels, webhook
+from webhooks.admin import automation, delivery, inbound, inbox, lead_panels, receipt, webhook
 
-__all__ = ["automation", "delivery", "inbox", "lead_panels", "webhook"]
+__all__ = ["automation", "delivery", "inbound", "inbox", "lead_panels", "receipt", "webhook"]

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from leads.admin.words import label
 from leads.admin.words import words as value_words
+from webhooks import looks
 from webhooks.admin import exchange, history, words
 from webhooks.models import Automation, AutomationKind, Body, Delivery, Event
 
@@ -25,11 +22,6 @@ MOST_TRIES = 100
 MOST_RELATIVES = 20
 # Of what was sent together; the list has all of it.
 MOST_TOGETHER = 8
-
-# Of django.contrib.admin's log, whose own flags are 1 to 3.
-VIEWED = 4
-# Looking again within so long is the same look: the page fetches itself while a delivery waits.
-ONE_LOOK = timedelta(hours=1)
 
 
 def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
@@ -70,7 +62,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         elif body:
             shown["ready"] = exchange.bytes_of(body.decode(errors="backslashreplace"), len(body))
         if body or attempts or shown["changes"]:
-            _note(request, delivery)
+            looks.note(request.user, delivery)
     return shown
 
 
@@ -161,15 +153,3 @@ def _together(request: HttpRequest, delivery: Delivery) -> Together | None:
     some = list(rows.defer("event__snapshot", "event__changes")[:MOST_TOGETHER])
     history.mark_leads(request, some)
     return Together(number, some, history.address(together=first), delivery.replay_of_id is not None)
-
-
-def _note(request: HttpRequest, delivery: Delivery) -> None:
-    """Who has seen whose data: in the admin's log, once an hour."""
-    look = {
-        "user_id": request.user.pk,
-        "content_type": ContentType.objects.get_for_model(Delivery),
-        "object_id": str(delivery.pk),
-        "action_flag": VIEWED,
-    }
-    if not LogEntry.objects.filter(**look, action_time__gte=timezone.now() - ONE_LOOK).exists():
-        LogEntry.objects.create(**look, object_repr=str(delivery)[:200], change_message="Payload viewed.")

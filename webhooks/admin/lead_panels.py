@@ -16,14 +16,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from leads.admin.base import scope_of
 from leads.admin.display import plural
 from leads.admin.slots import Panel, Step, register_history, register_note, register_panel
 from leads.admin.words import label
 from leads.models import Lead
-from webhooks.admin import automation_page, delivery_page, history, keyset, words
+from webhooks.admin import automation_page, delivery_page, history, keyset, receipt_page, words
 from webhooks.admin.automation_page import RunLine
 from webhooks.automation import records
-from webhooks.models import Delivery, Event, Run, RunState, State, Status, Webhook
+from webhooks.models import Delivery, Event, Receipt, Run, RunState, State, Status, Webhook
 from webhooks.outbound import hearing
 
 # Steps of the timeline, and rows of the tab.
@@ -34,6 +35,7 @@ _EVENTS = 8 * STEPS
 _RUNS = 8 * STEPS
 _HEARD = 400
 _NAMES = 6
+_RECEIPTS = 5
 # Keys that change together are one change to whoever reads of it.
 _ONE_CHANGE = {
     "pipeline_stage_id": "stage",
@@ -131,6 +133,18 @@ def deliveries(request: HttpRequest, lead: Lead) -> Panel | None:
     body = render_to_string("admin/webhooks/delivery/tab.html", context, request)
     count = f"{total:,}+" if more else f"{total:,}"
     return Panel(f"Deliveries {count}", SafeString(body), place="tab", slug="deliveries", past=True)
+
+
+@register_panel
+def receipts(request: HttpRequest, lead: Lead) -> Panel | None:
+    """By which inbound webhook it came in. Whose receipts the user may not view is named without a link."""
+    found = Receipt.objects.filter(lead_id=lead.pk, account_id=lead.account_id).defer(*receipt_page.HEAVY)
+    rows = list(found[:_RECEIPTS])
+    if not rows:
+        return None
+    may_open = request.user.has_perm("webhooks.view_receipt") and scope_of(request).whole_account
+    body = render_to_string("admin/webhooks/receipt/panel.html", {"rows": rows, "may_open": may_open}, request)
+    return Panel("Came in by", SafeString(body), past=True)
 
 
 @register_note

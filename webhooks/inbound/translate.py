@@ -76,7 +76,12 @@ def is_wanted(inbound: InboundWebhook, document: Any) -> bool:
     wanted = {str(value) for value in inbound.only_values}
     if not wanted:
         return any(value not in (None, "") for value in found)
-    return any(str(value) in wanted for value in found if _is_scalar(value))
+    return any(_text(value) in wanted for value in found if _is_scalar(value))
+
+
+def _text(value: object) -> str:
+    """As JSON has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_scalar(value: object) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +16,18 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from leads.api.errors import Problem
 from leads.changes import acting, unit
 from leads.demo import write_down
 from leads.models import Account, Form, Lead, Message, User
 from leads.models.kind import make_kinds
+from leads.scope import Scope
 from leads.signals import Actor
 from webhooks.dialects import DIALECTS
+from webhooks.inbound import process
+from webhooks.inbound.parcel import Sender
 from webhooks.inbox.address import address
-from webhooks.models import Automation, Webhook
+from webhooks.models import Automation, InboundWebhook, Webhook
 
 PRACTICE = "LeadPro practice"
 
@@ -36,6 +43,38 @@ VALUATION_FIELDS = (
     ("property_bedrooms", "Bedrooms", False),
     ("message", "Anything we ought to know?", False),
     ("gdpr_checkbox", "You may send me news about the market", False),
+)
+
+
+# Of the website: what it calls our fields, and what it has sent. The last one is refused.
+WEBSITE_MAPPING = [
+    {"field": "first_name", "path": "contact/name/first"},
+    {"field": "last_name", "path": "contact/name/last"},
+    {"field": "business_email", "path": "contact/work/email"},
+    {"field": "phone", "path": "contact/phone"},
+    {"field": "message", "path": "text"},
+    {"field": "tags", "path": "interests"},
+]
+WEBSITE_POSTS = (
+    {
+        "contact": {
+            "name": {"first": "Priya", "last": "Raman"},
+            "work": {"email": "priya.raman@example.com"},
+            "phone": "07123 456781",
+        },
+        "text": "Two rooms near the station, from January.",
+        "interests": ["letting"],
+    },
+    {
+        "contact": {
+            "name": {"first": "Tomasz", "last": "Zielinski"},
+            "work": {"email": "tomasz.zielinski@example.com"},
+        },
+        "text": "What is my flat worth?",
+        "interests": ["valuation", "sale"],
+    },
+    {"contact": {"work": {"email": "priya.raman@example.com"}}, "text": "From February rather.", "interests": []},
+    {"contact": {"name": {"first": "Ade"}, "work": {"email": "ade at example"}}, "text": "Hello", "interests": []},
 )
 
 
@@ -61,6 +100,7 @@ class Command(BaseCommand):
             self._add_form()
             self._add_rule()
             self._save_leads()
+            self._add_inbound()
 
     def _follow_address(self) -> None:
         """The demo's own webhooks go on pointing at this program when it is started at another port."""
@@ -114,6 +154,25 @@ class Command(BaseCommand):
             conditions=[{"field": "type", "op": "is", "value": "vendor"}],
             steps=[{"do": "create_task", "name": "Call {full_name}", "days": 1}],
         )
+
+    def _add_inbound(self) -> None:
+        """Of the first account: the website's contact form, and what it has posted."""
+        account = Account.objects.order_by("pk")[0]
+        inbound = InboundWebhook.objects.create(
+            account=account,
+            name="Website",
+            description="The contact form of the website.",
+            mapping=WEBSITE_MAPPING,
+            source="website",
+            office=account.offices.order_by("pk").first(),
+        )
+        sender = Sender("API key Website", Scope(account.pk, None))
+        headers = {"content-type": "application/json", "user-agent": "website/1.0"}
+        for posted in WEBSITE_POSTS:
+            body = json.dumps(posted, ensure_ascii=False).encode()
+            # What is refused is kept as well, with the reason.
+            with suppress(Problem):
+                process.receive(inbound, sender, uuid.uuid4().hex, headers, body)
 
     def _save_leads(self) -> None:
         """A few changes by people of the demo, so that the history is not empty."""
