@@ -194,7 +194,7 @@ class ReceiptAdmin(Admin):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         if not self.has_view_permission(request):
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            raise PermissionDenied
         receipt = self.found(request, object_id)
         actions = self._get_actions_navigation(
             self.actions_detail, self.get_actions_detail(request, receipt.pk), str(receipt.pk)
