@@ -86,11 +86,12 @@ _SITES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """row: what would be added; why: a clause; node: what it was read from."""
+    """row: what would be added; label: of its field; why: a clause; wary: not to be taken along with the others."""
 
     row: Row
+    label: str
     why: str
-    node: Node
+    wary: bool = False
 
 
 def suggestions(
@@ -118,7 +119,7 @@ def suggestions(
         if key in targets and key not in taken and not _overlaps(node, found) and _may_hold(node, targets[key]):
             taken.add(key)
             row = Row(key, node.path, steps=_steps(node, key, targets[key], kinds) if by_value else ())
-            found[node.path] = Suggestion(row, why, node)
+            found[node.path] = Suggestion(row, targets[key].label, why)
 
     # The longer name says more: "work email" is taken before "email" could be.
     for length in (3, 2, 1):
@@ -134,7 +135,7 @@ def suggestions(
                         suggest(node, key, f"looks like {why}")
                         break
     order = {node.path: number for number, node in enumerate(tree.nodes)}
-    return sorted(found.values(), key=lambda one: order[one.node.path])
+    return sorted(found.values(), key=lambda one: order[one.row.path])
 
 
 def _is_free(node: Node, read: Collection[str]) -> bool:

@@ -23,7 +23,7 @@ class Node:
     """One name of the document.
 
     depth   0 at the top
-    name    as the document has it; of an element its place, from 0
+    name    as the document has it; of an element its place, from 0, and what it is the answer to
     path    where a click leads to: by the name of an answer where it has one, else exactly here
     ways    the other paths that lead here, in words: (words, path)
     value   of a single value its text, cut to LONGEST_VALUE; of what holds others how many
@@ -58,11 +58,14 @@ class Tree:
     """How many more there are."""
 
 
-def tree_of(document: Any) -> Tree:
-    """Of an object or array, in its own order; MOST_NODES at most."""
+def tree_of(document: Any, named: bool = True) -> Tree:
+    """Of an object or array, in its own order; MOST_NODES at most.
+
+    named   answers are reached by the names of their questions, which are values of the document
+    """
     nodes: list[Node] = []
     left_out = 0
-    for node in _walk(document, (), _Place()):
+    for node in _walk(document, (), _Place(by_name=named)):
         if len(nodes) < MOST_NODES:
             nodes.append(node)
         else:
@@ -97,14 +100,17 @@ class _Place:
     exact: str = ""
     every: str = ""
     named: str = ""
+    by_name: bool = True
 
     def of(self, name: str) -> _Place:
         segment = escaped(name)
-        return _Place(_joined(self.exact, segment), _joined(self.every, segment), _joined(self.named, segment))
+        return _Place(
+            _joined(self.exact, segment), _joined(self.every, segment), _joined(self.named, segment), self.by_name
+        )
 
     def element(self, number: int, chosen: str) -> _Place:
         segment = str(number)
-        return _Place(_joined(self.exact, segment), self.every, _joined(self.named, chosen or segment))
+        return _Place(_joined(self.exact, segment), self.every, _joined(self.named, chosen or segment), self.by_name)
 
 
 def _joined(path: str, segment: str) -> str:
@@ -120,10 +126,11 @@ def _walk(value: Any, names: tuple[str, ...], place: _Place, depth: int = 0) -> 
             yield from _node(part, key, called, place.of(key), depth, asks)
     elif isinstance(value, list):
         for number, part in enumerate(value):
-            name = _name_of(part)
+            name = _name_of(part) if place.by_name else None
             chosen = f"{name[0]}={escaped(name[1])}" if name else ""
             called = (*names, name[1]) if name else names
-            yield from _node(part, str(number), called, place.element(number, chosen), depth)
+            shown = f"{number}: {name[1]}" if name else str(number)
+            yield from _node(part, shown, called, place.element(number, chosen), depth)
 
 
 def _node(
