@@ -189,6 +189,7 @@ class Unit:
             if (change := self._change(model, pk, befores[pk], afters.get(pk), differences.get(pk, {}))) is not None
             and change.row["account_id"] is not None  # a person without an account
         ]
+        model.claim([(change.before, change.after) for change in changed if change.after is not None], self.using)
         kept = {change.after["id"]: change.after for change in changed if change.after is not None}
         parts = {**self._parts.get(model, {}), **model.parts(self.using, kept)}
         for change in changed:

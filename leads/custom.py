@@ -23,6 +23,9 @@ KINDS: Final = (
     ("choices", "Several of a list"),
 )
 
+# Of whose values leads may have each only once.
+UNIQUE_KINDS: Final = ("text", "number", "date")
+
 LONGEST_TEXT: Final = 1000
 MOST_CHOICES: Final = 100
 LONGEST_CHOICE: Final = 100
@@ -80,6 +83,13 @@ def judge(
         if definition.required and asked and _missing(values.get(key)):
             found.append(Violation(definition.path, "required", "is required"))
     return found
+
+
+def unique_fault(kind: str, unique: bool) -> str | None:
+    """Why a field of this type cannot be unique, as a clause; None where it can."""
+    if unique and kind not in UNIQUE_KINDS:
+        return "can be set for the types text, number and date only"
+    return None
 
 
 def choices_fault(kind: str, choices: object) -> str | None:

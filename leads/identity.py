@@ -22,10 +22,26 @@ def folded(text: str) -> str:
 
 
 def text_key(value: object) -> str | None:
-    """What a text is found by; None for what is no text, or an empty one."""
+    """What an e-mail is found by; None for what is no text, or an empty one."""
     if not isinstance(value, str) or not value:
         return None
-    return folded(value)[:LONGEST] or None
+    return _plain(value)[:LONGEST] or None
+
+
+def value_key(value: object) -> str | None:
+    """What a text or a number of a unique field is compared by, however long; None for what is neither, or empty."""
+    if isinstance(value, str):
+        return _plain(value) or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _plain(text: str) -> str:
+    """Lower case, not folded: that would make one address of straße@ and strasse@, and of what merely looks alike."""
+    if text.isascii():
+        return text.strip().lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).lower())
 
 
 # Asked when the row is written, and again when its unit of work ends.

@@ -327,7 +327,7 @@ def _violations(scope: Scope, master: Lead, children: Sequence[Lead], values: Ma
     before = master.values()
     whole = {**before, **values}
     found = judge_change(whole, before, setup=setups.of(master.account_id))
-    found += scope.judge(master.account_id, whole, before, master.pk)
+    found += scope.judge(master.account_id, whole, before, master.pk, [child.pk for child in children])
     if values.get("parent_id") in [child.pk for child in children]:
         found.append(Violation("parent_id", "cycle", "must not be one of the leads that are merged"))
     return list({violation.field: violation for violation in reversed(found)}.values())[::-1]

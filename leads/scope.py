@@ -14,7 +14,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from leads import roles
+from leads import roles, unique
 from leads.identity import folded
 from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Merge, Office, Task, User
 from leads.models.labels import Label
@@ -97,6 +97,13 @@ class Scope:
         """The offices that a record of this account may be given."""
         return self.offices().filter(account_id=account_id)
 
+    def only_office(self, account_id: int) -> int | None:
+        """The office of a new lead whose writer named none: theirs, when they have exactly one."""
+        if self.whole_account:
+            return None
+        offices = self.choosable_offices(account_id).values_list("pk", flat=True)[:2]
+        return offices[0] if len(offices) == 1 else None
+
     def choosable_parents(self, account_id: int) -> QuerySet[Lead]:
         return self.leads().filter(account_id=account_id)
 
@@ -115,10 +122,12 @@ class Scope:
         values: Mapping[str, Any],
         before: Mapping[str, Any] | None = None,
         lead_id: int | None = None,
+        beside: Collection[int] = (),
     ) -> list[Violation]:
         """The rules of a lead that need the database: office, owner, company, parent, lists and campaigns are in reach.
 
-        `values` and `before` are by catalogue key; at most one violation for each.
+        `values` and `before` are by catalogue key; at most one violation for each. `beside` are leads that are about
+        to become a part of this one: what they have is its own.
 
         A reference that the writer leaves as it was is not judged: it may have been given by somebody who sees more.
         """
@@ -153,7 +162,7 @@ class Scope:
             unknown = _unknown(model, account_id, values.get(key), stored.get(key))
             if unknown:
                 found.append(Violation(key, "reference", f"must be {key} that the account has, not {unknown[0]}"))
-        return found
+        return found + unique.judge(account_id, values, before, (lead_id, *beside), self.leads())
 
 
 def _there(queryset: QuerySet[Any], pk: object) -> bool:

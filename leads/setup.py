@@ -55,6 +55,11 @@ class Setup:
     """In order."""
 
     @cached_property
+    def unique(self) -> tuple[Definition, ...]:
+        """Those of which no two leads have the same value."""
+        return tuple(one for one in self.definitions.values() if one.unique)
+
+    @cached_property
     def stages(self) -> Mapping[int, StageRow]:
         return {stage.id: stage for pipeline in self.pipelines for stage in pipeline.stages}
 

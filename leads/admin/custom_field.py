@@ -22,7 +22,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from leads import custom
+from leads import custom, unique
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, clip, mono, plural
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, check_text
@@ -62,18 +62,21 @@ class CustomFieldForm(OwnedForm):
 
     class Meta:
         model = CustomField
-        fields = ["account", "label", "key", "kind", "choices", "required", "position"]
+        fields = ["account", "label", "key", "kind", "choices", "required", "unique", "position"]
         widgets = ACCOUNT | {
             "label": UnfoldAdminTextInputWidget,
             "key": UnfoldAdminTextInputWidget,
             "kind": UnfoldAdminSelectWidget,
             "required": UnfoldBooleanSwitchWidget,
+            "unique": UnfoldBooleanSwitchWidget,
             "position": UnfoldAdminIntegerFieldWidget,
         }
         help_texts = {
             "key": "Its name in the API and in webhooks, such as move_in_date. It cannot be changed later.",
             "required": "A new lead needs a value, and one that has a value keeps one. Others stay as they are. "
             "Nobody can send a web form any more that does not ask for the field.",
+            "unique": "No two leads have the same value, however it is capitalised, and leads that come in are recognised "
+            "by it: for the numbers that other systems give to leads.",
             "position": "Fields stand in this order on the lead's page.",
         }
 
@@ -106,7 +109,14 @@ class CustomFieldForm(OwnedForm):
             data["choices"] = []
         elif "choices" in data and (fault := custom.choices_fault(kind, data["choices"])) is not None:
             self.add_error("choices", f"Choices {fault}.")
+        if kind not in custom.UNIQUE_KINDS:
+            data["unique"] = False
         return data
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors and (reason := unique.fault(self.instance)) is not None:
+            self.add_error("unique", f"Unique {reason}.")
 
 
 def leads_with_value(field: CustomField) -> int:
@@ -131,13 +141,16 @@ def _form_link(request: HttpRequest, form: Form) -> SafeString | str:
 @admin.register(CustomField)
 class CustomFieldAdmin(OwnedAdmin):
     form = CustomFieldForm
-    fields_of_form = (("label", "key"), "kind", "choices", "required")
-    columns = ("label", "key_code", "kind", "needed", "offered")
+    fields_of_form = (("label", "key"), "kind", "choices", "required", "unique")
+    columns = ("label", "key_code", "kind", "needed", "once", "offered")
     search_fields = ("label", "key")
     search_help_text = "Label or key"
     ordering = ("account__name", "position", "id")
     sortable_by = ()
-    conditional_fields = {"choices": "kind == 'choice' || kind == 'choices'"}
+    conditional_fields = {
+        "choices": "kind == 'choice' || kind == 'choices'",
+        "unique": " || ".join(f"kind == '{kind}'" for kind in custom.UNIQUE_KINDS),
+    }
     empty_title = "No custom fields yet"
     empty_text = "They hold what you keep of a lead beside the fields that every lead has."
 
@@ -153,6 +166,10 @@ class CustomFieldAdmin(OwnedAdmin):
     @display(description="Required")
     def needed(self, field: CustomField) -> SafeString | str:
         return "Required" if field.required else MISSING
+
+    @display(description="Unique")
+    def once(self, field: CustomField) -> SafeString | str:
+        return "Unique" if field.unique else MISSING
 
     @display(description="Choices")
     def offered(self, field: CustomField) -> SafeString:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from leads import custom
+from leads import custom, unique
 from leads.api.errors import Fault
 from leads.api.permissions import MANY, ONE, needs
 from leads.api.resource import Many, One, Resource
@@ -27,6 +27,7 @@ class CustomFieldResource(Resource):
         key_of(CustomField, "label"),
         key_of(CustomField, "kind", "type", fixed=True),
         key_of(CustomField, "required"),
+        key_of(CustomField, "unique"),
         key_of(CustomField, "choices"),
         _POSITION,
     )
@@ -41,7 +42,11 @@ class CustomFieldResource(Resource):
     def faults(self, field: CustomField, sent: Mapping[str, Any]) -> list[Fault]:
         if faults := super().faults(field, sent):
             return faults
-        judged = {"key": custom.key_fault(field.key), "choices": custom.choices_fault(field.kind, field.choices)}
+        judged = {
+            "key": custom.key_fault(field.key),
+            "choices": custom.choices_fault(field.kind, field.choices),
+            "unique": unique.fault(field),
+        }
         return [Fault(key, key, message) for key, message in judged.items() if message is not None]
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from leads import intake
 from leads import setup as setups
 from leads.api import filters, pagination
 from leads.api.errors import Fault, Problem, faults_of, missing
@@ -24,10 +25,10 @@ from leads.fields import BY_KEY, BY_WIRE, EMPTY, FIELDS
 from leads.merge import what_became_of
 from leads.models import Lead
 from leads.models.apikey import Scope as KeyScope
-from leads.models.lead import judge, keep_parent_open
+from leads.models.lead import keep_parent_open
 from leads.refer import refer
 from leads.setup import Setup
-from leads.validation import Violation, blank_to_none, derive, judge_value
+from leads.validation import blank_to_none
 
 USUAL_SOURCE = "homepage"
 
@@ -122,18 +123,13 @@ def store(view: View, lead: Lead, sent: Mapping[str, Any]) -> None:
     """Lay what was sent over the lead, judge the whole and save it. Raises Problem 400, naming every fault."""
     before = None if lead.pk is None else lead.values()
     faults = unknown_keys(sent, BY_WIRE, "a lead")
-    setup = setups.of(lead.account_id)
-    given = _given(sent, before, setup)
+    given = _given(sent, before, setups.of(lead.account_id))
     if before is None:
         given.setdefault("source", USUAL_SOURCE)
-        given.setdefault("office_id", _only_office(view))
-    faults += faults_of(_violations(view, lead, before, given, setup))
+        given.setdefault("office_id", view.scope.only_office(view.account.pk))
+    faults += faults_of(intake.put(lead, given, before, view.scope, leads_api=True))
     if faults:
         raise Problem(400, faults=faults)
-    for key, value in given.items():
-        # What is sent as it was read is not set: it would be on purpose, and a date would lose its parts of seconds.
-        if before is None or value != before[key]:
-            lead.set(key, value)
     lead.save()
 
 
@@ -159,32 +155,6 @@ def _given(sent: Mapping[str, Any], before: Mapping[str, Any] | None, setup: Set
         unset = {key for key in setup.definitions if key not in stored and custom.get(key) is None}
         given["custom_fields"] = {**stored, **{key: value for key, value in custom.items() if key not in unset}}
     return given
-
-
-def _violations(
-    view: View, lead: Lead, before: dict[str, Any] | None, given: dict[str, Any], setup: Setup
-) -> list[Violation]:
-    """At most one for each field."""
-    merged = lead.values() | given
-    if before is None:
-        merged |= derive(merged)
-    # Where the lead stands is judged as it was sent, not as what follows mends it.
-    place = [(BY_KEY[key], given[key]) for key in setups.PLACE if given.get(key) is not None]
-    found = [violation for field, value in place if (violation := judge_value(field, value)) is not None]
-    found += judge(merged, before, setup=setup, leads_api=True)
-    found += view.scope.judge(lead.account_id, merged, before, lead.pk)
-    first: dict[str, Violation] = {}
-    for violation in found:
-        first.setdefault(violation.field, violation)
-    return list(first.values())
-
-
-def _only_office(view: View) -> int | None:
-    """The office of a new lead whose writer named none: theirs, when they have exactly one."""
-    if view.scope.whole_account:
-        return None
-    offices = view.scope.choosable_offices(view.account.pk).values_list("pk", flat=True)[:2]
-    return offices[0] if len(offices) == 1 else None
 
 
 def wire(lead: Lead) -> dict[str, Any]:

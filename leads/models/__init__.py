@@ -13,6 +13,7 @@ from leads.models.leave import Leave
 from leads.models.membership import Membership
 from leads.models.merge import Merge
 from leads.models.message import Message
+from leads.models.not_same import NotSame
 from leads.models.office import Office
 from leads.models.opportunity import Opportunity
 from leads.models.pipeline import Pipeline, Stage
@@ -20,6 +21,7 @@ from leads.models.product import Product
 from leads.models.role import Role
 from leads.models.tag import Tag
 from leads.models.task import Task
+from leads.models.turn import Turn
 from leads.models.user import User
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Membership",
     "Merge",
     "Message",
+    "NotSame",
     "Office",
     "Opportunity",
     "OpportunityType",
@@ -49,5 +52,6 @@ __all__ = [
     "Stage",
     "Tag",
     "Task",
+    "Turn",
     "User",
 ]

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from leads.models.account import Account
 from leads.models.campaign import Campaign
+from leads.models.intake_policy import IntakePolicy
 from leads.models.lead import Lead
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
@@ -61,7 +62,7 @@ def check_redirect(url: str) -> None:
         raise ValidationError(f"Redirect to {error}.", code="url") from None
 
 
-class Form(models.Model):
+class Form(IntakePolicy):
     """A page for everybody, whose submissions become leads of the account."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="forms")
@@ -72,7 +73,7 @@ class Form(models.Model):
     # In the order of the page: [{"key": "email", "label": "Your e-mail", "required": true}, ...]. A key is one of the
     # catalogue's or custom_fields.<key>; leads/forms/questions.py says which.
     fields = models.JSONField(default=list)
-    # Of the leads that it makes.
+    # Of the leads that it makes; the labels are those of every one that comes in by it.
     office = models.ForeignKey(Office, on_delete=models.SET_NULL, related_name="forms", null=True, blank=True)
     pipeline = models.ForeignKey(Pipeline, on_delete=models.SET_NULL, related_name="forms", null=True, blank=True)
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="forms", null=True, blank=True)

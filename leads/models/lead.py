@@ -344,6 +344,13 @@ class Lead(Record):
             raise invalid(violations)
 
     @classmethod
+    def claim(cls, changes: Sequence[tuple[Row | None, Row]], using: str) -> None:
+        if any(after["setup"].unique for _, after in changes):
+            from leads import unique
+
+            unique.claim(changes, using)
+
+    @classmethod
     def differences(cls, before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
         return lead_row.differences(before, after)
 

@@ -265,6 +265,11 @@ class Record(models.Model):
         """Raise ValidationError where the row that is about to be committed breaks a rule."""
 
     @classmethod
+    def claim(cls, changes: Sequence[tuple[Row | None, Row]], using: str) -> None:
+        """Raise ValidationError where one of these rows, (before, after) each, has come to have what another one has
+        for itself. Unlike its rules it is asked of rows that are put back as well."""
+
+    @classmethod
     def differences(cls, before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
         """Key -> (before, after) of what differs."""
         raise NotImplementedError

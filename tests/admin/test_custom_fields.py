@@ -70,7 +70,7 @@ def test_a_manager_defines_fields_one_after_the_other(crm, sign_in):
     ]
     text = Page(client.get(LIST)).text
     assert "Move in move_in Date" in text
-    assert "Heard from heard_from One of a list – Friend, Board" in text
+    assert "Heard from heard_from One of a list – – Friend, Board" in text
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,19 @@ def test_the_key_stays_and_so_does_the_type_while_leads_have_a_value(crm, sign_i
     client.post(page_of(field), filled(client, page_of(field), kind="number"))
     field.refresh_from_db()
     assert field.kind == "number"
+
+
+def test_a_field_is_unique_once_its_values_are(crm, sign_in):
+    client, field = sign_in(crm.manager), define(crm, "reference")
+    first, second = (factories.lead(account=crm.account, custom_fields={"reference": value}) for value in ("A1", "a1"))
+    page = Page(client.post(page_of(field), filled(client, page_of(field), unique="on")))
+    assert f"Unique cannot be set while leads have the same value: lead {first.pk} and {second.pk}." in page.text
+    second.delete()
+    client.post(page_of(field), filled(client, page_of(field), unique="on"))
+    field.refresh_from_db()
+    assert field.unique
+    data = filled(client, ADD_LEAD, last_name="Lee", **{"custom_fields.reference": "A1"})
+    assert f"belongs to lead {first.pk} already" in Page(client.post(ADD_LEAD, data)).text
 
 
 def test_a_required_field_names_the_forms_that_nobody_can_send_any_more(crm, sign_in):

@@ -241,6 +241,7 @@ def test_custom_fields(manager: KeyClient, world: World):
         ("label", "Heating"),
         ("type", "choice"),
         ("required", False),
+        ("unique", False),
         ("choices", ["Gas", "Oil"]),
         ("position", 1),
     ]
@@ -289,6 +290,22 @@ CHOICE = {"type": "choice", "choices": ["a"]}
 )
 def test_bad_custom_fields(manager: KeyClient, world: World, sent: dict[str, Any], field: str, rule: str):
     check_refused(manager, {"key": "size", "label": "Size"} | sent, field, rule, POST=CUSTOM_FIELDS)
+
+
+def test_a_unique_custom_field(manager: KeyClient, world: World):
+    """Its values are each one lead's, and it cannot become so while they are not."""
+    made = manager.send("POST", CUSTOM_FIELDS, {"key": "reference", "label": "Reference"}).json()
+    path = f"{CUSTOM_FIELDS}/{made['id']}"
+    sent = VENDOR | {"custom_fields": {"reference": "A1"}}
+    first, second = (manager.send("POST", LEADS, sent).json()["id"] for _ in range(2))
+    body = check_shape(manager.send("PATCH", path, {"unique": True}), 400, "invalid", fields=["unique"])
+    assert f"lead {first} and {second}" in body["message"]
+    manager.send("PATCH", f"{LEADS}/{second}", {"custom_fields": {"reference": "A2"}})
+    assert manager.send("PATCH", path, {"unique": True}).json()["unique"] is True
+    body = check_shape(manager.send("POST", LEADS, sent), 400, "invalid", fields=["custom_fields.reference"])
+    assert body["errors"][0]["message"] == f"belongs to lead {first} already"
+    choice = {"key": "kind", "label": "Kind", "type": "yes_no", "unique": True}
+    check_shape(manager.send("POST", CUSTOM_FIELDS, choice), 400, "invalid", fields=["unique"])
 
 
 def test_key_and_type_of_a_custom_field_stay(manager: KeyClient, world: World):

@@ -10,22 +10,19 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 
-from leads import jobs, setup
+from leads import assignment, jobs, setup
 from leads.changes import Unit
 from leads.fields import BY_KEY
 from leads.identity import folded
 from leads.models import Lead, Task, User
-from leads.models.pipeline import Stage
 from webhooks.automation import mail, records, template
 from webhooks.automation.actions import ACTIONS, LEAD, OWNER, Step
 from webhooks.automation.world import World
 from webhooks.models import Event, Run, RunMail, Tally
 from webhooks.outbound import filter_fields, posting
 from webhooks.outbound.filter_fields import Misfit
-
-OPEN_OUTCOME = "open"
 
 
 class Failure(Exception):
@@ -88,13 +85,12 @@ def _assign(doing: Doing, step: Step, number: int) -> str:
 
 
 def _assign_in_turn(doing: Doing, step: Step, number: int) -> str:
-    """To the first one behind whose turn it was, by their ids; who joins or leaves meanwhile does not matter."""
     doing.lead  # noqa: B018  first: who has no lead to give takes nobody's turn
     office = str(step.get("office", ""))
     assert doing.run.automation_id is not None
     tally = Tally.locked(doing.run.automation_id)
-    people = list(_candidates(doing, step).order_by("pk"))
-    person = next((each for each in people if each.pk > tally.turns.get(office, 0)), people[0])
+    person = assignment.next_of(_candidates(doing, step), tally.turns.get(office, 0))
+    assert person is not None
     tally.turns[office] = person.pk
     tally.save(update_fields=["turns"])
     return _give(doing, person)
@@ -102,21 +98,16 @@ def _assign_in_turn(doing: Doing, step: Step, number: int) -> str:
 
 def _assign_least_loaded(doing: Doing, step: Step, number: int) -> str:
     lead = doing.lead
-    stages = Stage.objects.filter(pipeline__account_id=lead.account_id, outcome=OPEN_OUTCOME)
-    is_open = Q(leads__pipeline_stage__in=stages, leads__merged_into__isnull=True) & ~Q(leads__pk=lead.pk)
-    people = _candidates(doing, step).annotate(open_leads=Count("leads", filter=is_open, distinct=True))
-    person = people.order_by("open_leads", "pk").first()
+    person = assignment.least_loaded(_candidates(doing, step), lead.account_id, but=lead.pk)
     assert person is not None
     return _give(doing, person)
 
 
 def _candidates(doing: Doing, step: Step) -> QuerySet[User]:
     """Failure where there is nobody."""
-    people = doing.world.active_people
-    where = "this account"
-    if "office" in step:
-        office = doing.world.office(step["office"])
-        people, where = people.filter(membership__offices=office.pk), office.name
+    office = doing.world.office(step["office"]) if "office" in step else None
+    people = assignment.candidates(doing.run.account_id, office.pk if office else None)
+    where = office.name if office else "this account"
     if not people.exists():
         raise Failure(f"There is no active person of {where} to assign leads to.")
     return people

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from leads import intake, statement
 from leads.models import Account, LeadList, Office, Pipeline, User
+from leads.models.intake_policy import IntakePolicy
 from webhooks.models.encrypted import EncryptedTextField
 from webhooks.wire.mapping import LONGEST_PATH, Row, read
 
@@ -34,7 +35,7 @@ def new_uid() -> str:
 HMAC_HEADER: Final = "X-Signature"
 
 
-class InboundWebhook(models.Model):
+class InboundWebhook(IntakePolicy):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="inbound_webhooks")
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
@@ -53,13 +54,7 @@ class InboundWebhook(models.Model):
     # Taken is only what has one of these values at this path; "" takes all.
     only_path = models.CharField("only when", max_length=LONGEST_PATH, blank=True)
     only_values = models.JSONField("is one of", default=list, blank=True)
-    # By which field a lead that is there already is known; "" makes each post a new lead.
     match = models.CharField("recognise leads by", max_length=64, blank=True, default="business_email")
-    update = models.CharField(
-        "when the lead is there", max_length=10, choices=intake.UPDATES, default=intake.UPDATES[0][0]
-    )
-    # Keys that keep the value they have.
-    protected = models.JSONField("never overwrite", default=list, blank=True)
     # Of the leads that come in: every one is put on the list; the others are for new ones.
     list = models.ForeignKey(LeadList, on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
     source = models.CharField(max_length=255, blank=True, default="inbound_webhook")
@@ -95,6 +90,7 @@ class InboundWebhook(models.Model):
             source=self.source or None,
             office_id=self.office_id,
             pipeline_id=self.pipeline_id,
+            assign=self.assign,
             owner_id=self.owner_id,
             lists=(self.list.name,) if self.list else (),
         )
