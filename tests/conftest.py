@@ -69,8 +69,8 @@ def pytest_unconfigure() -> None:
         del os.environ[programs.RUN]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Whoever asks for a browser, processes or a database has their marker: none can slip into `make test-fast`, or
     past PostgreSQL."""
     for item in items:
@@ -83,14 +83,36 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.database)
         if item.path.stem in ORDINARY.get(item.path.parent.name, ()):
             item.add_marker(pytest.mark.ordinary)
+    yield
     if config.getoption("few"):
         first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
         kept = set(first.values())
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [item for item in items if item in kept]
-    # What mostly waits goes first, beside what computes: the end of the run is not spent waiting. A worker begins with
-    # all of the faults, which are to be alone with each other's servers, and the others take its processes over.
-    items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("faults", "process")])
+    items[:] = _shared_out(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """In the order in which xdist gives each worker an equal share, of which others later take the end away.
+
+    The first worker begins with all of the faults, which are to be alone with each other's servers; the others with
+    what starts processes, and mostly waits as well. So the end of the run is not spent waiting.
+    """
+    faults, waiting, others = [], [], []
+    for item in items:
+        kinds = {marker.name for marker in item.iter_markers()}
+        (faults if "faults" in kinds else waiting if kinds & {"process", "slow"} else others).append(item)
+    first: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    first[0] += faults
+    beside = first[1:] if faults and workers > 1 else first
+    for number, share in enumerate(beside):
+        share += waiting[len(waiting) * number // len(beside) : len(waiting) * (number + 1) // len(beside)]
+    ordered: list[pytest.Item] = []
+    for number, share in enumerate(first, 1):
+        room = max(len(items) * number // workers - len(ordered) - len(share), 0)
+        ordered += share + others[:room]
+        del others[:room]
+    return ordered
 
 
 def pytest_collection_finish() -> None:

@@ -147,6 +147,7 @@ def test_leads_of_two_accounts(crm, sign_in, ann):
     assert f"Lead {strange.pk} is not there any more." in Page(answer).text
 
 
+@pytest.mark.slow
 def test_who_may(crm, sign_in, ann, anna):
     far = factories.lead(type=None, office=crm.york)
     for who, status in (("auditor", 403), ("viewer", 403), ("powerless", 403), ("staff", 200), ("superuser", 200)):
@@ -162,6 +163,7 @@ def test_who_may(crm, sign_in, ann, anna):
     assert "Merge…" not in actions and "Merge…" in Page(sign_in(crm.staff).get(LIST)).text
 
 
+@pytest.mark.slow
 def test_the_page_of_what_was_merged_is_read_only(crm, sign_in, ann, anna):
     client = sign_in(crm.manager)
     Message.objects.create(lead=anna, type="inbound", body="Hello")

@@ -370,6 +370,7 @@ def test_saving_the_form_unchanged_changes_nothing(crm, sign_in):
     assert (lead.version, Event.objects.count()) == (1, events)
 
 
+@pytest.mark.slow
 def test_a_lead_with_as_many_rows_as_fit_can_be_saved(crm, sign_in):
     lead = factories.lead(
         office=crm.leeds,
@@ -565,6 +566,7 @@ def test_a_stage_of_another_account_is_refused(crm, sign_in):
     assert [lead.stage for lead in Lead.objects.all()] == ["NEW"]
 
 
+@pytest.mark.slow
 def test_an_owner_is_a_person_of_the_account_and_may_be_taken_back(crm, sign_in):
     lead, client = factories.lead(office=crm.leeds), sign_in(crm.staff)
     data = filled(client, page_of(lead), owner_id=str(crm.manager.pk))
@@ -689,6 +691,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_errors_stand_under_the_field_and_name_field_and_rule(crm, sign_in):
     lead = factories.lead(office=crm.leeds)
     client = sign_in(crm.staff)
@@ -802,6 +805,7 @@ def test_an_account_that_is_posted_by_others_is_ignored(crm, sign_in):
     assert Lead.objects.get().account == crm.account
 
 
+@pytest.mark.slow
 def test_the_parent_lies_in_the_writers_scope_and_makes_no_ring(crm, sign_in):
     lead = factories.lead(office=crm.leeds)
     child = factories.lead(office=crm.leeds, parent_id=lead.pk)

@@ -45,6 +45,7 @@ def test_there_is_a_card_for_each_system_and_the_first_is_chosen(manager):
         assert dialect.label in Page(page).text and dialect.description in Page(page).text
 
 
+@pytest.mark.slow
 def test_every_system_can_be_added_and_kept_as_it_is(manager):
     for dialect in DIALECTS.values():
         assert add(manager, dialect=dialect.name, name=dialect.label).status_code == 302

@@ -20,6 +20,7 @@ def before_pipelines():
     MigrationExecutor(connection).migrate(newest)
 
 
+@pytest.mark.slow
 def test_leads_that_are_there_come_into_a_default_pipeline(before_pipelines):
     account = before_pipelines.get_model("leads", "Account").objects.create(name="Northgate Homes")
     old = before_pipelines.get_model("leads", "Lead").objects

@@ -116,6 +116,7 @@ def test_a_production_start_is_refused_with_one_line(changes, says):
     assert "tooshort" not in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("-m", "gunicorn", "-c", "python:leadcrm.gunicorn", "leadcrm.wsgi"), ("manage.py", "worker")]
 )

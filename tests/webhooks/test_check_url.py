@@ -154,6 +154,7 @@ def test_the_proxy_is_told(check, settings):
     assert "http://smokescreen:4750" in lines["Proxy"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

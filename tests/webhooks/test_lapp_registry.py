@@ -77,6 +77,7 @@ def test_names_and_ids_fit_where_they_are_stored():
     assert lapp.LappCall._meta.pk.max_length == Delivery._meta.get_field("message_id").max_length
 
 
+@pytest.mark.slow
 def test_those_of_an_installed_app_are_found_and_a_bad_one_stops_the_start(program_of):
     names = "from webhooks import lapp; print(*sorted(each.name for each in lapp.registered()))"
     assert "echo" in program_of("tests.lapps.program_settings").shell(names).split()

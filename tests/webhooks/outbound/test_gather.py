@@ -492,6 +492,7 @@ def test_what_is_gathered_and_not_sent_outlives_a_kill(receiver: Receiver, webho
     assert receiver.received[0].body == stored
 
 
+@pytest.mark.slow
 def test_a_kill_while_it_is_gathered_leaves_what_waited(
     receiver: Receiver, webhook: Webhook, lead: Lead, monkeypatch: pytest.MonkeyPatch
 ) -> None:

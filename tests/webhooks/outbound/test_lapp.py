@@ -296,6 +296,7 @@ def the_nursery(lapps: Lapps) -> psutil.Process:
     return psutil.Process(lapps._nursery._process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [psutil.Process.kill, None])
 def test_a_nursery_that_has_ended_is_replaced(
     registered: None, monkeypatch: pytest.MonkeyPatch, end: Callable[[psutil.Process], None] | None
@@ -335,6 +336,7 @@ Lapps().send(Request("LAPP", "lapp:sleeper?pid={file}", headers, b""), deadline=
 """
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_everybody_along(registered: None, tmp_path: Path) -> None:
     settings = {"DJANGO_SETTINGS_MODULE": "tests.lapps.settings", "DATABASE_URL": "sqlite://:memory:"}
     owner = subprocess.Popen(
@@ -429,6 +431,7 @@ class TestEngine:
         first, second = (json.loads(one.response_body) for one in Attempt.objects.order_by("pk"))
         assert (first["id"], first["raw"]) == (second["id"], second["raw"])
 
+    @pytest.mark.slow
     def test_no_more_than_a_few_run_side_by_side(self, engine: Callable[[], int], monkeypatch: Any) -> None:
         out, most = set(), 0
         begin, ended = Lapps.begin, Lapps.ended
