@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django.plugin import DjangoDbBlocker
 
 from leads import roles
 from leads.api.urls import urlpatterns as leads_urls
@@ -34,6 +37,7 @@ from leads.models import (
 from leads.models.apikey import Scope
 from tests import factories
 from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape, key_of, member
+from tests.ground import Ground
 from tests.webhooks.automation.rules import rule
 from webhooks.api.urls import urlpatterns as webhooks_urls
 from webhooks.models import Webhook
@@ -287,6 +291,28 @@ def ids(lead: Lead, office: Office) -> Ids:
     }
 
 
+@pytest.fixture(scope="module")
+def prepared(ground: Ground[Any], django_db_blocker: DjangoDbBlocker) -> Iterator[Ground[tuple[Ids, Ids]]]:
+    rows = ground.rows()
+    with django_db_blocker.unblock():
+        prepared = Ground(lambda: (ids(rows["lead_a"], rows["a"]), ids(rows["strange_lead"], rows["strange"])))
+    yield prepared
+    with django_db_blocker.unblock():
+        prepared.close()
+
+
+@pytest.fixture
+def own(world: World, prepared: Ground[tuple[Ids, Ids]]) -> Ids:
+    """Of the lead and the office A."""
+    return prepared.rows()[0]
+
+
+@pytest.fixture
+def strange(world: World, prepared: Ground[tuple[Ids, Ids]]) -> Ids:
+    """The stranger's."""
+    return prepared.rows()[1]
+
+
 def activity(lead: Lead) -> Activity:
     """One that can be cancelled."""
     return Activity.objects.create(lead=lead, type=ActivityType.objects.get(account=lead.account, code=30))
@@ -353,22 +379,19 @@ def endpoints(name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("who", MAY)
-def test_within_reach(world: World, who: str, name: str):
-    at = ids(world.lead_a, world.a)
+def test_within_reach(world: World, own: Ids, who: str, name: str):
     for endpoint in endpoints(name):
         world.lead_a.delete() if endpoint == ("office", "DELETE") else None
-        response = call(world.client(who), *endpoint, world, at)
+        response = call(world.client(who), *endpoint, world, own)
         assert response.status_code == MAY[who][endpoint], (endpoint, response.content)
 
 
 @pytest.mark.parametrize("name", [name for name, path in PATHS.items() if "{" in path])
 @pytest.mark.parametrize("who", ["staff a", "manager", "auditor", "superuser", "stranger"])
-def test_beyond_reach_is_exactly_as_missing(world: World, who: str, name: str):
+def test_beyond_reach_is_exactly_as_missing(world: World, own: Ids, strange: Ids, who: str, name: str):
     """Another office's record for staff, another account's for the others. Without the right: 403 whatever the id."""
-    at = ids(world.strange_lead, world.strange)
-    if who == "stranger":
-        at = ids(world.lead_b, world.b)
-    elif who == "staff a":
+    at = own if who == "stranger" else strange
+    if who == "staff a":
         # What is set up is the whole account's.
         message = world.lead_b.messages.create(type="inbound", body="Hello")
         task = world.lead_b.tasks.create(**TASK)
@@ -400,16 +423,16 @@ def check_as_missing(world: World, who: str, endpoint: tuple[str, str], at: Ids)
     assert strip[0] == strip[1]
 
 
-def test_a_message_of_another_lead_is_as_missing(world: World):
-    at = ids(world.lead_a, world.a) | {"lead": world.lead_b.pk}
+def test_a_message_of_another_lead_is_as_missing(world: World, own: Ids):
+    at = own | {"lead": world.lead_b.pk}
     for endpoint in endpoints("message"):
         body = check_shape(call(world.client("manager"), *endpoint, world, at), MISSING, "not_found")
         assert body["message"] == "There is no such message."
 
 
-def test_an_activity_of_another_company_is_as_missing(world: World):
+def test_an_activity_of_another_company_is_as_missing(world: World, own: Ids):
     elsewhere = Company.objects.create(account=world.account, name="Elsewhere")
-    at = ids(world.lead_a, world.a) | {"company": elsewhere.pk}
+    at = own | {"company": elsewhere.pk}
     for endpoint in endpoints("company_activity"):
         body = check_shape(call(world.client("manager"), *endpoint, world, at), MISSING, "not_found")
         assert body["message"] == "There is no such company activity."
@@ -421,11 +444,11 @@ def test_a_lead_without_an_office_is_for_those_who_see_the_whole_account(world: 
     assert seen == {"staff a": 404, "manager": 200, "auditor": 200, "superuser": 200}
 
 
-def test_lists_hold_what_the_key_reaches(world: World):
+def test_lists_hold_what_the_key_reaches(world: World, own: Ids, strange: Ids):
     def seen(who: str, noun: str) -> set[int]:
         return {row["id"] for row in world.client(who).get(f"/api/v1/{noun}").json()["data"]}
 
-    near, far = ids(world.lead_a, world.a), ids(world.strange_lead, world.strange)
+    near, far = own, strange
     for many, one in {**CRM, **SET_UP, **INTEGRATIONS}.items():
         if many == "company_activities":
             continue
@@ -453,16 +476,15 @@ def test_lists_hold_what_the_key_reaches(world: World):
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_each_method_takes_its_scope(world: World, name: str):
+def test_each_method_takes_its_scope(world: World, own: Ids, name: str):
     user = world.client("manager").key.user
-    at = ids(world.lead_a, world.a)
     for endpoint in endpoints(name):
         lacking = key_of(user, world.account, [scope for scope in ALL_SCOPES if scope != ENDPOINTS[endpoint]])
-        body = check_shape(call(lacking, *endpoint, world, at), FORBIDDEN, "forbidden")
+        body = check_shape(call(lacking, *endpoint, world, own), FORBIDDEN, "forbidden")
         assert ENDPOINTS[endpoint] in body["message"]
         world.lead_a.delete() if endpoint == ("office", "DELETE") else None
         having = key_of(user, world.account, [ENDPOINTS[endpoint]])
-        assert call(having, *endpoint, world, at).status_code == MAY_ALL[endpoint]
+        assert call(having, *endpoint, world, own).status_code == MAY_ALL[endpoint]
 
 
 @pytest.mark.parametrize("why", ["revoked", "expired", "deactivated", "deleted", "made up"])
@@ -489,8 +511,8 @@ def test_bad_keys_are_unknown_everywhere(world: World, why: str):
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_other_methods_are_405(world: World, name: str):
-    path = f"/api/v1/{PATHS[name].format(**ids(world.lead_a, world.a))}"
+def test_other_methods_are_405(world: World, own: Ids, name: str):
+    path = f"/api/v1/{PATHS[name].format(**own)}"
     served = {method for _, method in endpoints(name)}
     for method in {"POST", "PATCH", "DELETE", *EVERYWHERE_ELSE} - served:
         response = world.client("manager").generic(method, path, b"{}", content_type="application/json")
