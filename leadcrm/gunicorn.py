@@ -9,7 +9,7 @@ settings = settings_or_exit()
 from leadcrm.settings import env  # noqa: E402
 
 bind = env.str("WEB_BIND", default="127.0.0.1:8000")
-worker_class = "gthread"
+worker_class = "leadcrm.patience.PatientWorker"
 workers = env.int("WEB_PROCESSES", default=1)
 threads = env.int("WEB_THREADS", default=16)
 graceful_timeout = 8

@@ -1,4 +1,4 @@
-"""What every answer under /api/ has, whoever gave it: a request id, and the one error shape."""
+"""What every answer under /api/ and /in/ has, whoever gave it: a request id, and the one error shape."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.http import HttpRequest, HttpResponse
 
 from leads.api.errors import Problem, body
 
-ROOT = "/api/"
+ROOTS = ("/api/", "/in/")
 
 
 def answers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """The outermost middleware: refusals of the ones within (an unknown host, an unknown address) pass it as well."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not f"{request.path_info}/".startswith(ROOT):
+        if not f"{request.path_info}/".startswith(ROOTS):
             return get_response(request)
         # Ours, not the caller's: what stands in logs must not come from outside.
         request.id = uuid.uuid4().hex  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -14,7 +15,9 @@ from webhooks.models import InboundWebhook, Receipt, ReceiptStatus
 # For so long what a sender calls its message stands for that message.
 REMEMBERED: Final = timedelta(hours=24)
 MASK: Final = "•••"
-_SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+# A header with one of these in its name holds a secret, or says who somebody is.
+_SECRET: Final = re.compile("auth|cookie|credential|jwt|key|passphrase|passw|secret|session|token")
+_NOT_SECRET: Final = frozenset({"idempotency-key"})
 _LONGEST_HEADER, _MOST_HEADERS = 1024, 50
 
 
@@ -31,7 +34,7 @@ def accept(
         account_id=inbound.account_id,
         inbound_name=inbound.name,
         uid=uid,
-        headers=_shown(headers, inbound),
+        headers=_shown(headers),
         body=body,
         claims=sender.claims,
         sender=sender.name[:150],
@@ -39,21 +42,17 @@ def accept(
         message_id=_message_id(headers),
         hops=_hops(headers.get("webhook-hops", "")),
     )
-    if _store(receipt):
-        return receipt, False
-    return _again(receipt)
-
-
-def _again(receipt: Receipt) -> tuple[Receipt, bool]:
-    same = Receipt.objects.filter(inbound=receipt.inbound, message_id=receipt.message_id)
-    # What was long ago is another message of that name.
-    same.filter(received_at__lt=receipt.received_at - REMEMBERED).update(message_id="")
-    if _store(receipt):
-        return receipt, False
-    earlier = same.get()
-    if earlier.read != receipt.read:
-        raise Reused
-    return earlier, True
+    while not _store(receipt):
+        same = Receipt.objects.filter(inbound=inbound, message_id=receipt.message_id)
+        # What was long ago is another message of that name.
+        if same.filter(received_at__lt=receipt.received_at - REMEMBERED).update(message_id=""):
+            continue
+        earlier = same.first()
+        if earlier is not None and earlier.read != receipt.read:
+            raise Reused
+        if earlier is not None:
+            return earlier, True
+    return receipt, False
 
 
 def _store(receipt: Receipt) -> bool:
@@ -78,14 +77,19 @@ def _message_id(headers: Mapping[str, str]) -> str:
 
 
 def _hops(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    """What is no number counts as none: only our own kind counts. What is too large for the column is a loop."""
+    number = text.strip()
+    if not (number.isascii() and number.isdigit()):
+        return 0
+    return int(number) if len(number) < 4 else 999
 
 
-def _shown(headers: Mapping[str, str], inbound: InboundWebhook) -> dict[str, str]:
+def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     """As they are kept: no secrets, and no more of them than somebody reads."""
     shown = {}
     for name, value in list(headers.items())[:_MOST_HEADERS]:
-        text = value if name not in _SECRET_HEADERS else MASK
+        is_secret = (_SECRET.search(name) and name not in _NOT_SECRET) or "lck_" in value
+        text = MASK if is_secret else value
         shown[_storable(name)[:100]] = _storable(text)[:_LONGEST_HEADER]
     return shown
 

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +23,8 @@ from webhooks.models import InboundWebhook, Verification
 from webhooks.wire.signature import standard_proof
 from webhooks.wire.verdict import Proof
 
+log = logging.getLogger(__name__)
+
 # Seconds that the clocks of two machines, and the way between them, may take.
 TOLERANCE: Final = 300
 
@@ -30,26 +33,58 @@ class Unverified(Exception):
     """401: the message says what is missing or wrong, and never what would be right."""
 
 
-def sender_of(headers: Mapping[str, str]) -> Sender:
-    """Whose API key came, with inbound:write. Header names in lower case. Raises Unverified."""
+class Missing(Exception):
+    """404: there is nothing at this address for whoever asks."""
+
+
+def sender(inbound: InboundWebhook | None, headers: Mapping[str, str], body: bytes, now: datetime) -> Sender:
+    """Who posts to this webhook, None where there is none. Header names in lower case. Raises Unverified and Missing.
+
+    What is said does not depend on whether the webhook exists, unless its own key or an API key within reach of it
+    came: so nobody finds out which addresses there are.
+    """
+    if inbound is not None and inbound.verification != Verification.BEARER:
+        try:
+            return _by_secret(inbound, headers, body, now)
+        except Unverified as refusal:
+            if reaches(_by_key(headers), inbound):
+                raise
+            raise Missing from refusal
+    found = _by_key(headers)
+    if inbound is None or not reaches(found, inbound):
+        raise Missing
+    return found
+
+
+def reaches(sender: Sender, inbound: InboundWebhook) -> bool:
+    """Whether an API key may post here: its maker belongs to the webhook's account, and sees its office."""
+    if sender.key is None:
+        return True
+    if sender.key.account_id != inbound.account_id or sender.scope.account_id != inbound.account_id:
+        return False
+    return sender.scope.office_ids is None or inbound.office_id in sender.scope.office_ids
+
+
+def _by_key(headers: Mapping[str, str]) -> Sender:
     scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
     if not scheme:
-        raise Unverified("Send an API key as Authorization: Bearer lck_...")
+        raise Unverified(
+            "Send an API key as Authorization: Bearer lck_..., or the signature that the page of the webhook names. "
+            "If one was sent, it does not fit the body and the secret."
+        )
     found = bearer(secret.strip(), KeyScope.INBOUND_WRITE) if scheme.lower() == "bearer" and secret.strip() else None
     if found is None:
-        raise Unverified("This API key is unknown, revoked or expired.")
+        raise Unverified("This API key or token is unknown, wrong, revoked or expired.")
     if not found.may:
-        raise Unverified("This API key may not post leads: it lacks the scope inbound:write.")
+        raise Unverified("This API key may not post leads: it lacks the scope inbound:write, or its maker the right.")
     return Sender(f"API key {found.key.name}", found.scope, key=found.key)
 
 
-def verify(inbound: InboundWebhook, headers: Mapping[str, str], body: bytes, now: datetime) -> Sender:
-    """Who posts to this webhook. Header names in lower case. Raises Unverified."""
-    if inbound.verification == Verification.BEARER:
-        return sender_of(headers)
+def _by_secret(inbound: InboundWebhook, headers: Mapping[str, str], body: bytes, now: datetime) -> Sender:
     try:
         secrets = inbound.secrets(now)
     except ValueError:
+        log.error("inbound: the secret of %s cannot be decrypted", inbound)
         secrets = []
     if not secrets:
         raise Unverified("This webhook has no secret that could be checked.")
@@ -62,15 +97,6 @@ def verify(inbound: InboundWebhook, headers: Mapping[str, str], body: bytes, now
             _check_standard(headers, body, secrets, now)
             return Sender("webhook-signature", whole)
     return Sender("JWT", whole, claims=_claims(headers.get("authorization", ""), secrets, now))
-
-
-def reaches(sender: Sender, inbound: InboundWebhook) -> bool:
-    """Whether an API key may post here: its maker belongs to the webhook's account, and sees its office."""
-    if sender.key is None:
-        return True
-    if sender.key.account_id != inbound.account_id:
-        return False
-    return sender.scope.office_ids is None or inbound.office_id in sender.scope.office_ids
 
 
 def _check_hmac(given: str, header: str, body: bytes, secrets: Sequence[str]) -> None:
@@ -123,9 +149,12 @@ def _check_times(claims: bytes, now: datetime) -> None:
         read = json.loads(claims)
     except (ValueError, RecursionError):
         return
-    exp, nbf = (read.get(name) for name in ("exp", "nbf")) if isinstance(read, dict) else (None, None)
+    given = {name: read[name] for name in ("exp", "nbf") if name in read} if isinstance(read, dict) else {}
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+            raise Unverified(f"{name} of the token in Authorization is no number of seconds since 1970.")
     seconds = now.timestamp()
-    if isinstance(exp, int | float) and seconds > exp + TOLERANCE:
+    if "exp" in given and seconds > given["exp"] + TOLERANCE:
         raise Unverified("The token in Authorization has expired.")
-    if isinstance(nbf, int | float) and seconds < nbf - TOLERANCE:
+    if "nbf" in given and seconds < given["nbf"] - TOLERANCE:
         raise Unverified("The token in Authorization is not good yet.")

@@ -241,7 +241,7 @@ def _fit(value: Any, kind: Kind) -> Any:
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or value == [] or value == {} or (isinstance(value, str) and not value.strip())
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _is_number(value: object) -> bool:
