@@ -77,7 +77,8 @@
       value(row).value = path;
     }
     row.querySelector(".lc-map-told").textContent = "";
-    row.scrollIntoView({ block: "nearest" });
+    // Where the rows are below the sample, whoever clicks its values stays there.
+    if (form.clientWidth >= 700) row.scrollIntoView({ block: "nearest" });
     if (!input(row, "field").value) input(row, "field").focus();
     aim(null);
     flash(row);

@@ -254,8 +254,8 @@ def _changed(request: HttpRequest, inbound: InboundWebhook, asked: Asked) -> Ask
     picked = data.get("_use") or data.get("_pick")
     if picked or "_use_all" in data:
         suggested = _outcome(request, inbound, asked, _sample(request, asked)).suggestions
-        rows = [one.row for one in suggested if (one.row.path == picked if picked else not one.wary)]
-        added = drafts_of(rows) or ([Draft(value=picked)] if picked and "_pick" in data else [])
+        wanted = [one.row for one in suggested if (one.row.path == picked if picked else not one.wary)]
+        added = drafts_of(wanted) or ([Draft(value=picked)] if picked and "_pick" in data else [])
         return replace(asked, drafts=[*drafts, *added])
     return asked
 
