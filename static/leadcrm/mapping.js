@@ -12,7 +12,7 @@
 
   const input = (row, part) => row.querySelector(`[name="row-${row.dataset.row}-${part}"]`);
   const value = (row) => input(row, "value");
-  const shown = () => all("[data-row]:not(.lc-filter-spare)", rows);
+  const shown = () => all("[data-row]", rows);
 
   function aim(row) {
     target = row;
@@ -21,7 +21,6 @@
 
   function tell() {
     changed = true;
-    mark();
     form.dispatchEvent(new Event("mapped"));
   }
 
@@ -35,8 +34,7 @@
     const number = rows.dataset.next;
     rows.dataset.next = Number(number) + 1;
     const row = cloned(document.getElementById("mapping-row"), number);
-    // The row for browsers without scripts stays the last one.
-    rows.querySelector(".lc-filter-spare").before(row);
+    rows.append(row);
     return row;
   }
 
@@ -89,18 +87,11 @@
     requestAnimationFrame(() => row.classList.add("filled"));
   }
 
-  // Which values of the tree a row reads.
+  // Which values of the tree a row reads, as the preview says.
   function mark() {
-    const fields = new Map();
-    for (const row of shown()) {
-      const field = input(row, "field");
-      if (input(row, "from").value !== "path" || !value(row).value) continue;
-      fields.set(value(row).value, field.value ? field.selectedOptions[0].textContent : "no field yet");
-    }
+    const labels = new Map(all("#mapping-marks > li").map((one) => [one.dataset.place, one.textContent]));
     for (const item of all("#mapping-tree > li")) {
-      const label = all("[name=_pick]", item).map((button) => fields.get(button.value)).find(Boolean);
-      item.classList.toggle("used", Boolean(label));
-      item.querySelector(".lc-tree-used").textContent = label || "";
+      item.querySelector(".lc-tree-used").textContent = labels.get(item.dataset.place) || "";
     }
   }
 
@@ -133,7 +124,7 @@
     } else if (button.matches("[data-add-row]")) {
       input(addRow(), "field").focus();
     } else if (button.matches("[data-remove-row]")) {
-      const near = row.nextElementSibling?.matches(":not(.lc-filter-spare)") ? row.nextElementSibling : row.previousElementSibling;
+      const near = row.nextElementSibling || row.previousElementSibling;
       row.remove();
       (near ? input(near, "field") : form.querySelector("[data-add-row]")).focus();
     } else if (button.matches("[data-remove-step]")) {
@@ -151,8 +142,8 @@
     if (!form) return;
     rows = document.getElementById("mapping-rows");
     changed = "changed" in form.dataset;
-    // Rows that browsers without scripts fill would be sent along.
-    all(".lc-filter-spare :is(input, select)", rows).forEach((each) => { each.disabled = true; });
+    // It is for browsers without scripts.
+    rows.querySelector(".lc-filter-spare").remove();
 
     form.addEventListener("click", press);
     form.addEventListener("submit", () => { changed = false; });
@@ -175,13 +166,16 @@
         select.value = "";
         chip?.querySelector("input:not([type=hidden])")?.focus();
         tell();
-      } else if (select.name === "takes_only") {
+      } else if (select.type === "checkbox") {
         tell();
       }
     });
     // Enter looks for it; the form is not to be sent.
     document.getElementById("tree-find")?.addEventListener("keydown", (event) => {
       if (event.key === "Enter") event.preventDefault();
+    });
+    document.addEventListener("htmx:afterSwap", (event) => {
+      if (event.target.id === "mapping-preview") mark();
     });
     window.addEventListener("beforeunload", (event) => {
       if (changed) event.preventDefault();

@@ -123,7 +123,7 @@ def test_a_row_is_added_changed_and_removed_without_scripts(client, inbound):
         ({"row__4__field": "city", "row__4__value": "a", "row__4__do": "eval"}, "eval is no transform"),
         ({"row__4__field": "city", "row__4__from": "constant"}, "Write the value"),
         ({"row__3__value": "seven"}, "The value must be a number."),
-        ({"row__4__field": "city", "row__4__value": "a\0"}, "no U+0000"),
+        ({"row__4__field": "city", "row__4__value": "a\0"}, "must not contain control characters"),
         ({"row__4__field": "gdpr_checkbox", "row__4__value": "a", "row__4__fallback": "x"}, "must be yes or no"),
     ],
 )
@@ -286,6 +286,15 @@ def test_a_preset_is_stored_with_what_it_takes(client, inbound):
     stored = InboundWebhook.objects.get()
     assert stored.rows == preset.rows
     assert (stored.only_path, stored.only_values) == (preset.only_path, list(preset.only_values))
+    assert stored.match == preset.match
+
+
+def test_what_a_preset_takes_and_knows_leads_by_can_be_left_as_it_is(client, inbound):
+    page = press(client, client.get(address(inbound)), "_preset", choose_preset="typeform")
+    form = {name: value for name, value in form_of(page).items() if name not in ("takes_only", "sets_match")}
+    assert client.post(address(inbound), form | {"_save": "1"}).status_code == 302
+    stored = InboundWebhook.objects.get()
+    assert (stored.only_path, stored.match) == ("", "business_email")
 
 
 def test_what_a_preset_calls_records_of_the_account_is_for_somebody_to_choose(client, inbound):

@@ -27,6 +27,7 @@ from leads.admin.owned import OwnedAdmin, OwnedForm
 from leads.admin.paging import QuietChangeList
 from webhooks.admin import inbound_page, reveal
 from webhooks.admin.inbound_form import CONDITIONS, OF_ACCOUNT, InboundWebhookForm
+from webhooks.admin.inbound_mapping import MappingPage
 from webhooks.inbound import secrets
 from webhooks.inbound.address import address_of
 from webhooks.models import InboundWebhook, Verification
@@ -112,7 +113,7 @@ class EndGraceDialog(Dialog):
 
 
 @admin.register(InboundWebhook)
-class InboundWebhookAdmin(OwnedAdmin):
+class InboundWebhookAdmin(MappingPage, OwnedAdmin):
     form: ClassVar[type[OwnedForm]] = InboundWebhookForm
     columns = ("who", "address", "proof", "state", "leads", "refused", "last")
     list_display_links = ("who",)

@@ -32,7 +32,7 @@ from webhooks import looks
 from webhooks.admin.exchange import pretty
 from webhooks.admin.mapping_outcome import Outcome, outcome
 from webhooks.admin.mapping_rows import Draft, Options, drafts_of, numbered, step_input, typed
-from webhooks.inbound import process, translate
+from webhooks.inbound import process, rules, translate
 from webhooks.inbound.parcel import Sender
 from webhooks.inbound.tree import Tree, tree_of
 from webhooks.models import InboundWebhook, Receipt, ReceiptStatus, Verification
@@ -63,13 +63,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The page's form. text: the pasted sample; was: of the stored mapping that the rows were made of."""
+    """The page's form. text: the pasted sample; was: of the stored mapping that the rows were made of.
+
+    takes_only, sets_match   whether the webhook is to take only what the preset names, and to know leads by its field
+    """
 
     drafts: Sequence[Draft]
     receipt: Receipt | None = None
     text: str = ""
     preset: Preset | None = None
     takes_only: bool = False
+    sets_match: bool = False
     was: str = ""
 
 
@@ -154,6 +158,7 @@ class MappingPage(Admin):
             "transforms": TRANSFORMS,
             "presets": PRESETS.values(),
             "hints": _hints(inbound, asked.preset),
+            "match": _match(inbound, asked.preset),
             "tested": tested,
             "is_changed": request.method == "POST" and _digest(mapping.write(found.rows)) != _digest(inbound.mapping),
             "input_classes": " ".join(BASE_INPUT_CLASSES),
@@ -176,7 +181,7 @@ class MappingPage(Admin):
         with unit():
             trial = _as_asked(inbound, asked)
             trial.mapping = mapping.write(found.rows)
-            trial.save(update_fields=["mapping", "only_path", "only_values"])
+            trial.save(update_fields=["mapping", "only_path", "only_values", "match"])
             self.log_change(request, inbound, "Changed the mapping.")
         messages.success(request, f"Mapping of {inbound} saved: {plural(len(found.rows), 'row')}.")
         chosen = f"?receipt={asked.receipt.pk}" if asked.receipt is not None else ""
@@ -226,6 +231,7 @@ def _asked(request: HttpRequest, inbound: InboundWebhook) -> Asked:
         data.get("sample", ""),
         PRESETS.get(data.get("preset", "")),
         "takes_only" in data,
+        "sets_match" in data,
         data.get("was", "")[:64],
     )
 
@@ -240,8 +246,9 @@ def _changed(request: HttpRequest, inbound: InboundWebhook, asked: Asked) -> Ask
         if preset is None:
             return asked
         text = json.dumps(preset.sample, indent=2, ensure_ascii=False)
-        rows = drafts_of(preset.rows)
-        return replace(asked, drafts=rows, receipt=None, text=text, preset=preset, takes_only=bool(preset.only_path))
+        return Asked(
+            drafts_of(preset.rows), None, text, preset, bool(preset.only_path), _may_match(inbound, preset), asked.was
+        )
     if "_remove" in data:
         return replace(asked, drafts=[draft for draft in drafts if draft.number != data["_remove"]])
     if found := _STEP_OF_ROW.fullmatch(data.get("_remove_step", "")):
@@ -265,6 +272,8 @@ def _as_asked(inbound: InboundWebhook, asked: Asked) -> InboundWebhook:
     trial = copy.copy(inbound)
     if asked.preset is not None and asked.takes_only:
         trial.only_path, trial.only_values = asked.preset.only_path, list(asked.preset.only_values)
+    if asked.preset is not None and asked.sets_match and _may_match(inbound, asked.preset):
+        trial.match = asked.preset.match
     return trial
 
 
@@ -335,7 +344,15 @@ def _hints(inbound: InboundWebhook, preset: Preset | None) -> list[str]:
         hints.append(f"It proves itself by {wanted}{where}; this webhook asks for {now}.")
     elif preset.signature_header and preset.signature_header.lower() != inbound.signature_header.lower():
         hints.append(f"Its signature is in the header {preset.signature_header}, not in {inbound.signature_header}.")
-    if preset.match and preset.match != inbound.match:
-        known = intake.matchable(setups.of(inbound.account_id))
-        hints.append(f"Its leads are best recognised by {known.get(preset.match, preset.match)}.")
     return hints
+
+
+def _match(inbound: InboundWebhook, preset: Preset | None) -> str:
+    """The label of the field by which the preset's leads are known; "" where the webhook knows them by it already."""
+    if preset is None or not _may_match(inbound, preset):
+        return ""
+    return rules.label_of(preset.match, setups.of(inbound.account_id))
+
+
+def _may_match(inbound: InboundWebhook, preset: Preset) -> bool:
+    return preset.match != inbound.match and preset.match in intake.matchable(setups.of(inbound.account_id))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -16,10 +16,11 @@ from leads.admin.base import scope_of
 from leads.admin.words import words
 from leads.fields import BY_KEY, FIELDS, Field
 from leads.models import Lead
+from leads.setup import Setup
 from webhooks.admin.mapping_rows import Draft, judged
-from webhooks.inbound import process, translate
+from webhooks.inbound import process, rules, translate
 from webhooks.inbound.suggest import Suggestion, suggestions
-from webhooks.inbound.tree import Node, Tree, unmapped
+from webhooks.inbound.tree import Node, Tree, places, unmapped
 from webhooks.models import InboundWebhook
 from webhooks.wire import mapping
 from webhooks.wire.mapping import Row
@@ -67,7 +68,9 @@ class Outcome:
     rows: Sequence[Row] = ()
     drafts: Sequence[tuple[Draft, str]] = ()
     """Each with what comes of it."""
-    suggestions: Sequence[Suggestion] = field(default=())
+    suggestions: Sequence[Suggestion] = ()
+    marks: Sequence[tuple[str, str]] = ()
+    """The exact path of each value that is read, and the field that it fills."""
 
 
 def outcome(
@@ -89,17 +92,19 @@ def outcome(
     """
     setup = setups.of(inbound.account_id)
     targets, kinds = translate.targets(setup), translate.kinds(setup)
-    rows, told = judged(drafts, targets, kinds)
-    found = Outcome(rows=rows, drafts=[(draft, "") for draft in told], warning=_warning(inbound, rows, targets))
-    if tree is None:
-        return found
+    rows, told = judged(drafts, targets, kinds, setup)
     trial = copy.copy(inbound)
     trial.mapping = mapping.write(rows)
+    found = Outcome(rows=rows, drafts=[(draft, "") for draft in told], warning=_warning(trial, setup))
+    if tree is None:
+        return found
+    read = {place: row for row in rows if row.path for place in places(document, row.path)}
     found = replace(
         found,
-        suggestions=suggestions(tree, rows, targets, kinds, inbound.match, by_value=shows)
+        suggestions=suggestions(tree, rows, read, targets, kinds, inbound.match, by_value=shows)
         + _of_records(records, rows, targets),
-        **_unmapped(tree, rows),
+        marks=[(node.exact, targets[read[node.exact].field].label) for node in tree.nodes if node.exact in read],
+        **_unmapped(tree, read),
     )
     if not rows:
         return replace(found, words="Map at least one field.")
@@ -127,19 +132,14 @@ def outcome(
     return replace(found, words=words_of)
 
 
-def _warning(inbound: InboundWebhook, rows: Sequence[Row], targets: Mapping[str, Field]) -> str:
-    if not inbound.match:
-        return ""
-    label = targets[inbound.match].label if inbound.match in targets else inbound.match
-    if inbound.match not in intake.matchable(setups.of(inbound.account_id)):
-        return f"Leads are to be recognised by {label}, which is no field that they are known by: each post makes one."
-    if any(row.field == inbound.match for row in rows):
-        return ""
-    return f"{label} is not mapped, and leads are recognised by it: each post makes another lead."
+def _warning(inbound: InboundWebhook, setup: Setup) -> str:
+    key = rules.unmapped(inbound)
+    label = rules.label_of(key, setup)
+    return f"{label} is not mapped, and leads are recognised by it: each post makes another lead." if key else ""
 
 
-def _unmapped(tree: Tree, rows: Sequence[Row]) -> dict[str, Any]:
-    left = unmapped(tree, [row.path for row in rows if row.path])
+def _unmapped(tree: Tree, read: Collection[str]) -> dict[str, Any]:
+    left = unmapped(tree, read)
     return {"unmapped": left[:MOST_UNMAPPED], "more_unmapped": max(0, len(left) - MOST_UNMAPPED)}
 
 

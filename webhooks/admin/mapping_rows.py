@@ -20,7 +20,9 @@ from leads.api.errors import Problem
 from leads.api.parser import read_any
 from leads.fields import GROUPS, Field
 from leads.intake import NAMED
-from webhooks.wire.mapping import MOST_ROWS, TRANSFORMS, Kind, Row, Step, path_fault
+from leads.setup import Setup
+from webhooks.inbound import rules
+from webhooks.wire.mapping import MOST_ROWS, TRANSFORMS, Kind, Row, Step, path_fault, write
 
 MOST_STEPS: Final = 10
 LONGEST_BY: Final = 50
@@ -114,7 +116,7 @@ def drafts_of(rows: Iterable[Row]) -> list[Draft]:
 
 
 def judged(
-    drafts: Sequence[Draft], targets: Mapping[str, Field], kinds: Mapping[str, Kind]
+    drafts: Sequence[Draft], targets: Mapping[str, Field], kinds: Mapping[str, Kind], setup: Setup
 ) -> tuple[list[Row], list[Draft]]:
     """The rows that can be used, and the drafts, each with its first fault. What is not there yet is a fault as well:
     where there is none, the rows can be stored."""
@@ -128,6 +130,8 @@ def judged(
             row = _row(draft, targets, kinds)
             if row.field in taken:
                 raise ValueError(f"{targets[row.field].label} is filled by a row above: choose another field.")
+            for broken in rules.mapping_faults(write([row]), setup):
+                raise ValueError(f"This row {broken.message}.")
         except ValueError as fault:
             told.append(replace(draft, fault=str(fault)))
             continue
@@ -145,8 +149,8 @@ def _row(draft: Draft, targets: Mapping[str, Field], kinds: Mapping[str, Kind]) 
         raise ValueError(f"{draft.field[:100]} is not a field of a lead any more: choose another one.")
     kind = kinds.get(draft.field, "any")
     for text in (draft.value, draft.fallback):
-        if "\0" in text or len(text) > LONGEST_TEXT:
-            raise ValueError(f"Write at most {LONGEST_TEXT} characters, and no U+0000.")
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(f"Write at most {LONGEST_TEXT} characters.")
     _check_steps(draft.steps)
     fallback = _read("The fallback", draft.fallback, kind) if draft.fallback else None
     if draft.source == "constant":

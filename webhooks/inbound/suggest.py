@@ -97,6 +97,7 @@ class Suggestion:
 def suggestions(
     tree: Tree,
     mapped: Iterable[Row],
+    read: Collection[str],
     targets: Mapping[str, Field],
     kinds: Mapping[str, Kind],
     match: str = "",
@@ -105,12 +106,11 @@ def suggestions(
     """In the order of the document; what its name says goes before what its value looks like.
 
     mapped     the rows that are there
+    read       the places of the document that they read
     match      by which field leads are known: an e-mail that is just called so is that one
     by_value   whether values may be looked at
     """
-    there = tuple(mapped)
-    taken = {row.field for row in there}
-    read = {row.path for row in there if row.path}
+    taken = {row.field for row in mapped}
     names = _by_name(targets, match)
     found: dict[str, Suggestion] = {}
     nodes = [node for node in tree.nodes if _is_free(node, read)]
@@ -139,9 +139,7 @@ def suggestions(
 
 
 def _is_free(node: Node, read: Collection[str]) -> bool:
-    if not node.path or not node.is_leaf or node.asks:
-        return False
-    return not any(path in read or any(path.startswith(f"{one}/") for one in read) for path in node.paths)
+    return bool(node.path) and node.is_leaf and not node.asks and not node.is_read(read)
 
 
 def _overlaps(node: Node, found: Mapping[str, Suggestion]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from webhooks.wire.mapping import escaped, path_fault
+from webhooks.wire.mapping import escaped, look_up, path_fault
 
 MOST_NODES: Final = 500
 LONGEST_VALUE: Final = 200
@@ -30,6 +30,7 @@ class Node:
     raw     the value itself, of a single value or an array of them
     names   what it is called, from the top: without places, and without the "value" of an answer
     asks    it is the name of an answer, and no answer itself
+    exact   the path by places
     """
 
     depth: int
@@ -41,14 +42,17 @@ class Node:
     names: tuple[str, ...]
     ways: tuple[tuple[str, str], ...] = ()
     asks: bool = False
+    exact: str = ""
 
     @property
     def is_leaf(self) -> bool:
         return self.kind not in ("object", "array")
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return (self.path, *(path for _, path in self.ways))
+    def is_read(self, places: Collection[str]) -> bool:
+        """By what reads these places: all of it, or a part of an array of texts."""
+        if self.kind == "texts":
+            return any(f"{self.exact}/{number}" in places for number in range(len(self.raw)))
+        return self.exact in places
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +77,45 @@ def tree_of(document: Any, named: bool = True) -> Tree:
     return Tree(tuple(nodes), left_out)
 
 
-def unmapped(tree: Tree, paths: Iterable[str]) -> list[Node]:
-    """The values that none of these paths reads, be it as a part of something larger."""
-    read = tuple(paths)
-    whole = tuple(f"{path}/" for path in read)
-    # An array of texts is read by a path of its own, and so are its elements.
+def places(document: Any, path: str) -> frozenset[str]:
+    """Where the single values stand that a path reads, be it as parts of something larger: their exact paths."""
+    return frozenset(_leaves(look_up(_placed(document, ""), path)))
+
+
+def unmapped(tree: Tree, read: Collection[str]) -> list[Node]:
+    """The values that stand at none of these places; of an array of texts the array."""
     found: list[Node] = []
     for node in tree.nodes:
-        if not node.is_leaf or node.kind == "empty" or node.asks or _is_within(node, found):
+        if not node.is_leaf or node.kind == "empty" or node.asks or node.is_read(read):
             continue
-        if not any(path in read or path.startswith(whole) for path in node.paths):
-            if node.kind == "texts" and any(path.startswith(f"{node.path}/") for path in read):
-                continue
+        if not (found and found[-1].kind == "texts" and node.exact.startswith(f"{found[-1].exact}/")):
             found.append(node)
     return found
 
 
-def _is_within(node: Node, found: list[Node]) -> bool:
-    return bool(found) and found[-1].kind == "texts" and node.path.startswith(f"{found[-1].path}/")
+class _Text(str):
+    """A single value, which knows its place."""
+
+    place: str
+
+
+def _placed(value: Any, place: str) -> Any:
+    """The same document, of values that know their places: so that whoever reads a path reads the places too."""
+    if isinstance(value, dict):
+        return {key: _placed(part, _joined(place, escaped(key))) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_placed(part, _joined(place, str(number))) for number, part in enumerate(value)]
+    text = _Text("" if isinstance(value, bool) or value is None else value)
+    text.place = place
+    return text
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, _Text):
+        yield value.place
+    else:
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +145,9 @@ def _joined(path: str, segment: str) -> str:
 def _walk(value: Any, names: tuple[str, ...], place: _Place, depth: int = 0) -> Iterator[Node]:
     if isinstance(value, dict):
         is_answer = bool(names) and _is_answer(value)
+        answers = (*_ANSWERS, value.get("type")) if _reference(value) else _ANSWERS
         for key, part in value.items():
-            called = names if is_answer and key.lower() in _ANSWERS else (*names, key)
+            called = names if is_answer and key.lower() in answers else (*names, key)
             asks = is_answer and key.lower() in _NAMES and isinstance(part, str)
             yield from _node(part, key, called, place.of(key), depth, asks)
     elif isinstance(value, list):
@@ -144,21 +170,32 @@ def _node(
     usable = [(words, path) for words, path in ways if path_fault(path) is None]
     path = usable[0][1] if usable else ""
     raw = None if kind in ("object", "array") else value
-    yield Node(depth, name, path, kind, _shown(value, kind), raw, names, tuple(usable[1:]), asks)
+    yield Node(depth, name, path, kind, _shown(value, kind), raw, names, tuple(usable[1:]), asks, place.exact)
     yield from _walk(value, names, place, depth + 1)
 
 
 def _name_of(element: Any) -> tuple[str, str] | None:
     """The key and the name of an answer; None for what is none."""
-    if not isinstance(element, Mapping) or not _is_answer(element):
+    if not isinstance(element, dict) or not _is_answer(element):
         return None
+    if name := _reference(element):
+        return "field.ref", name
     for key, name in element.items():
         if key.lower() in _NAMES and isinstance(name, str) and name.strip() and len(name) <= 100:
             return escaped(key), name
     return None
 
 
-def _is_answer(element: Mapping[str, Any]) -> bool:
+def _reference(element: dict[str, Any]) -> str:
+    """Typeform's name of a question: {"type": "email", "email": "jo@example.com", "field": {"ref": "work_email"}}."""
+    question = element.get("field")
+    name = question.get("ref") if isinstance(question, dict) else None
+    return name if isinstance(name, str) and len(name) <= 100 else ""
+
+
+def _is_answer(element: dict[str, Any]) -> bool:
+    if _reference(element):
+        return True
     keys = {key.lower() for key in element}
     return not keys.isdisjoint(_NAMES) and not keys.isdisjoint(_ANSWERS)
 

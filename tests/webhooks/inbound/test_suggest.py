@@ -11,14 +11,15 @@ from leads.setup import Setup
 from tests.webhooks.inbound.conftest import SAMPLE
 from webhooks.inbound.suggest import suggestions
 from webhooks.inbound.translate import kinds, targets
-from webhooks.inbound.tree import MOST_NODES, tree_of, unmapped
+from webhooks.inbound.tree import MOST_NODES, places, tree_of, unmapped
 from webhooks.wire.mapping import Row, Step, look_up
 
 SETUP = Setup((), {"move_in": Definition("move_in", "Moving date", "date", False, (), False)})
 
 
 def suggested(document: Any, *rows: Row, match: str = "business_email", by_value: bool = True) -> dict[str, str]:
-    found = suggestions(tree_of(document), rows, targets(SETUP), kinds(SETUP), match, by_value)
+    read = {place for row in rows for place in places(document, row.path)}
+    found = suggestions(tree_of(document), rows, read, targets(SETUP), kinds(SETUP), match, by_value)
     return {one.row.field: one.row.path for one in found}
 
 
@@ -105,7 +106,7 @@ def test_a_code_of_another_system_is_not_suggested_for_ours():
 
 
 def test_the_accounts_own_fields_are_suggested_and_made_fit():
-    [found] = suggestions(tree_of({"Moving date": "2026-12-01T09:00:00Z"}), [], targets(SETUP), kinds(SETUP))
+    [found] = suggestions(tree_of({"Moving date": "2026-12-01T09:00:00Z"}), [], (), targets(SETUP), kinds(SETUP))
     assert (found.row.field, found.row.steps) == ("custom_fields.move_in", (Step("date"),))
 
 
@@ -118,7 +119,7 @@ def test_the_accounts_own_fields_are_suggested_and_made_fit():
     ],
 )
 def test_what_is_written_in_another_way_gets_a_transform(field, document, step):
-    [found] = suggestions(tree_of(document), [], targets(SETUP), kinds(SETUP))
+    [found] = suggestions(tree_of(document), [], (), targets(SETUP), kinds(SETUP))
     assert (found.row.field, found.row.steps) == (field, (step,))
 
 
@@ -155,5 +156,13 @@ def test_a_large_document_is_cut_and_says_so():
 
 def test_what_no_row_reads_is_told_once():
     document = {**AWKWARD, "tags": ["a", "b"], "empty": None}
-    paths = ["a~1b", "people/email", "data/0/value"]
-    assert [node.path for node in unmapped(tree_of(document), paths)] == ["x~2y", "list/0/0", "tags"]
+    read = {place for path in ("a~1b", "people/email", "data/0/value") for place in places(document, path)}
+    assert [node.path for node in unmapped(tree_of(document), read)] == ["x~2y", "list/0/0", "tags"]
+
+
+def test_a_path_by_name_reads_the_very_place_that_one_by_number_does():
+    document = {"answers": [{"type": "email", "email": "a@example.com", "field": {"ref": "work_email", "id": 7}}]}
+    assert suggested(document) == {"business_email": "answers/field.ref=work_email/email"}
+    for path in ("answers/type=email/email", "answers/field.id=7/email", "answers/email", "answers"):
+        assert "answers/0/email" in places(document, path)
+        assert suggested(document, Row("notes", path)) == {}
