@@ -99,8 +99,6 @@ def _only(inbound: InboundWebhook) -> Iterator[Violation]:
         yield Violation("only_values", "texts", f"must be texts of 1 to {LONGEST_VALUE} characters")
     elif not all(map(_is_storable, values)):
         yield Violation("only_values", "control_characters", "must not contain control characters")
-    elif path and not values:
-        yield Violation("only_values", "required", "must have a value, or the path be empty")
     elif values and not path:
         yield Violation("only_path", "required", "must say where these values are looked for")
 
