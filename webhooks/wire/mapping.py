@@ -187,10 +187,17 @@ def _step(value: object, segment: str) -> Iterator[Any]:
             continue
         if is_choice:
             given = _within(each, _plain(key))
-            if isinstance(given, str | int) and not isinstance(given, bool) and str(given) == _plain(wanted):
+            if isinstance(given, str | int) and not isinstance(given, bool) and _is(given, _plain(wanted)):
                 yield each
         elif name in each:
             yield each[name]
+
+
+def _is(given: str | int, wanted: str) -> bool:
+    try:
+        return str(given) == wanted
+    except ValueError:  # Python writes no number of so many digits
+        return False
 
 
 def _within(element: dict[str, Any], name: str) -> Any:
@@ -249,7 +256,10 @@ def _is_number(value: object) -> bool:
 
 
 def _number_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    try:
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    except ValueError:
+        raise _Unfit("number", "must be a number of fewer digits") from None
 
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -318,7 +328,8 @@ def _as_date(moment: datetime, kind: Kind) -> str:
 def _phone(values: list[Any], step: Step, kind: Kind, phone: Phone) -> list[Any]:
     read = []
     for value in values:
-        number = phone(_number_text(value) if _is_number(value) else value) if not isinstance(value, bool) else None
+        text = _number_text(value) if _is_number(value) else value
+        number = phone(text) if isinstance(text, str) else None
         if number is None:
             raise _Unfit("phone", "must be a phone number")
         read.append(number)
@@ -328,7 +339,7 @@ def _phone(values: list[Any], step: Step, kind: Kind, phone: Phone) -> list[Any]
 def _yes_no(values: list[Any], step: Step, kind: Kind, phone: Phone) -> list[Any]:
     read: list[Any] = []
     for value in values:
-        word = str(value).strip().lower()
+        word = (_number_text(value) if _is_number(value) else str(value)).strip().lower()
         if word not in _YES | _NO:
             raise _Unfit("yes_no", "must be yes or no")
         read.append(word in _YES)
@@ -374,9 +385,10 @@ def _row(number: int, stored: object) -> Row:
 
 
 def _step_of(number: int, stored: object) -> Step:
-    if not isinstance(stored, dict) or stored.get("do") not in _STEPS:
+    do = stored.get("do") if isinstance(stored, dict) else None
+    if not isinstance(stored, dict) or not isinstance(do, str) or do not in _STEPS:
         raise ValueError(f"row {number}: a step must be one of {', '.join(_STEPS)}")
     by = stored.get("by", "")
     if not isinstance(by, str) or len(by) > 50:
         raise ValueError(f"row {number}: what a step goes by must be text of at most 50 characters")
-    return Step(str(stored["do"]), by)
+    return Step(do, by)
