@@ -6,7 +6,7 @@ as one unit of work, so that the same post a hundred times at once makes one lea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -18,7 +18,7 @@ from leads.changes import Row, unit
 from leads.fields import BY_KEY, EMPTY, FIELDS
 from leads.identity import folded
 from leads.models import Lead
-from leads.models.intake_policy import PERSON, UPDATES
+from leads.models.intake_policy import PERSON, UPDATES, IntakePolicy
 from leads.models.lead import judge
 from leads.recognition import CUSTOM, MATCHED, known, matchable
 from leads.references import NAMED, with_ids
@@ -26,7 +26,7 @@ from leads.scope import Scope
 from leads.setup import Setup
 from leads.validation import Violation, derive, judge_value
 
-__all__ = ["CUSTOM", "MATCHED", "NAMED", "UPDATES", "Policy", "Refused", "Taken", "matchable", "put", "take"]
+__all__ = ["CUSTOM", "MATCHED", "NAMED", "UPDATES", "Policy", "Refused", "Taken", "faults", "matchable", "put", "take"]
 
 _SEVERAL: Final = frozenset(field.key for field in FIELDS if field.kind in ("labels", "texts"))
 _GIVEN: Final = frozenset(field.key for field in FIELDS if field.writeable and field.kind != "custom") | NAMED.keys()
@@ -130,6 +130,16 @@ def put(
 def _values_of_new(lead: Lead) -> dict[str, Any]:
     """Without the account's name, which no rule asks for and only the database knows."""
     return {key: lead.get(key) for key in BY_KEY if key != "account_name"}
+
+
+def faults(policy: IntakePolicy, setup: Setup, ask: Collection[str]) -> dict[str, str]:
+    """Column -> what is wrong with the policy, as a clause; ask: the keys of the fields that may come."""
+    found = {}
+    if policy.match and policy.match not in matchable(setup):
+        found["match"] = f"must be one of {', '.join(matchable(setup))}, or empty"
+    if wrong := [key for key in policy.protected if key not in ask]:
+        found["protected"] = f"must hold fields that may come only, not {wrong[0]}"
+    return found
 
 
 # --- what becomes of it ----------------------------------------------------------------------------------------------

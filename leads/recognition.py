@@ -109,8 +109,7 @@ def _by_column(account_id: int, column: str, key: str, scope: Scope, work: Unit)
         # Whoever wrote to it while we waited for it may have made another one of it.
         if row is not None and not Lead.hidden(row) and row[column] == key:
             return row
-    merged = Lead.with_merged.filter(account_id=account_id, **{column: key}).exclude(merged_into=None)
-    for pk in merged.order_by("pk").values_list("pk", flat=True):
+    for (pk,) in _MERGED[column](account_id, key):
         if (row := _master(pk, scope, work)) is not None:
             return row
     return None
@@ -158,6 +157,18 @@ _FOUND: Final = {
     column: Question(
         lambda account_id, key, column=column: (
             Lead.objects.filter(account_id=account_id, **{column: key}).order_by("pk").values_list("pk")[:1]
+        ),
+        int,
+        str,
+    )
+    for column in MATCHED.values()
+}
+_MERGED: Final = {
+    column: Question(
+        lambda account_id, key, column=column: (
+            Lead.with_merged.filter(account_id=account_id, merged_into__isnull=False, **{column: key})
+            .order_by("pk")
+            .values_list("pk")
         ),
         int,
         str,

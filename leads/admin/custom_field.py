@@ -75,8 +75,8 @@ class CustomFieldForm(OwnedForm):
             "key": "Its name in the API and in webhooks, such as move_in_date. It cannot be changed later.",
             "required": "A new lead needs a value, and one that has a value keeps one. Others stay as they are. "
             "Nobody can send a web form any more that does not ask for the field.",
-            "unique": "No two leads have the same value, however it is capitalised, and leads that come in are recognised "
-            "by it: for the numbers that other systems give to leads.",
+            "unique": "No two leads have the same value, however it is capitalised, and leads that come in are "
+            "recognised by it: for the numbers that other systems give to leads.",
             "position": "Fields stand in this order on the lead's page.",
         }
 

@@ -23,6 +23,8 @@ from leads.admin.base import scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, badge, number, person, plural
 from leads.admin.form_questions import QuestionsField, in_words
+from leads.admin.intake_fields import CONDITIONS as INTAKE_CONDITIONS
+from leads.admin.intake_fields import intake_fields
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm
 from leads.forms import page
 from leads.forms.questions import asked, choosable, faults
@@ -33,7 +35,7 @@ from leads.setup import Setup
 
 _LABELS = ("tags", "lists", "campaigns")
 # What stands in one account only, and is asked for once it is known which.
-_OF_ACCOUNT = ("office", "pipeline", "owner", *_LABELS)
+_OF_ACCOUNT = ("office", "pipeline", "assign", "owner", *_LABELS)
 # What a new form asks until somebody thinks of something better.
 _FIRST_ROWS = (("first_name", True), ("last_name", True), ("email", True), ("phone", False), ("message", False))
 _RECENT = 10
@@ -43,8 +45,8 @@ class WebFormForm(OwnedForm):
     class Meta:
         model = Form
         fields = [
-            *("account", "name", "title", "is_open", "fields", "office", "pipeline", "owner", "source"),
-            *("tags", "lists", "campaigns", "thank_you", "redirect_url"),
+            *("account", "name", "title", "is_open", "fields", "office", "pipeline", "assign", "owner", "source"),
+            *("tags", "lists", "campaigns", "match", "update", "protected", "thank_you", "redirect_url"),
         ]
         widgets = ACCOUNT | {
             "name": UnfoldAdminTextInputWidget,
@@ -52,9 +54,12 @@ class WebFormForm(OwnedForm):
             "is_open": UnfoldBooleanSwitchWidget,
             "office": UnfoldAdminSelectWidget,
             "pipeline": UnfoldAdminSelectWidget,
+            "assign": UnfoldAdminSelectWidget,
             "owner": UnfoldAdminSelectWidget,
             "source": UnfoldAdminTextInputWidget,
             **dict.fromkeys(_LABELS, UnfoldAdminSelect2MultipleWidget),
+            "match": UnfoldAdminSelectWidget,
+            "update": UnfoldAdminSelectWidget,
             "thank_you": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
             "redirect_url": UnfoldAdminTextInputWidget(attrs={"inputmode": "url"}),
         }
@@ -73,6 +78,7 @@ class WebFormForm(OwnedForm):
         account_id = self.instance.account_id
         setup = setups.of(account_id) if account_id is not None else Setup((), {})
         known = choosable(setup)
+        self.fields |= intake_fields(setup, self.instance, ask=known)
         self.fields["fields"] = QuestionsField(
             known,
             label="Fields",
@@ -113,6 +119,7 @@ class WebFormAdmin(OwnedAdmin):
     search_fields = ("name", "title")
     search_help_text = "Name or title"
     ordering = ("name", "id")
+    conditional_fields = INTAKE_CONDITIONS
     empty_title = "No forms yet"
     empty_text = "A form is a page where visitors become leads, on this site or within yours."
 
@@ -148,11 +155,12 @@ class WebFormAdmin(OwnedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Form | None = None) -> list[Any]:
         choose = obj is None and scope_of(request).every_account
         head = [*(["account"] if choose else []), "name", "title", "is_open"]
-        place = ["source"] if choose else [("office", "pipeline"), ("owner", "source"), *_LABELS]
+        place = ["source"] if choose else [("office", "pipeline"), ("assign", "owner"), "source", *_LABELS]
         return [
             (None, {"fields": head}),
             ("What it asks", {"fields": ["fields"]}),
             ("Where its leads go", {"fields": place}),
+            ("Leads that are there already", {"fields": ["match", ("update", "protected")]}),
             ("Afterwards", {"fields": ["thank_you", "redirect_url"]}),
         ]
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from leads import intake
 from leads import setup as setups
 from leads.api.errors import Fault, Problem
 from leads.api.permissions import MANY, ONE, needs
@@ -32,7 +33,10 @@ class FormResource(Resource):
     model = Form
     keys = tuple(
         key_of(Form, name)
-        for name in ("name", "title", "is_open", "office", "pipeline", "owner", "source", "thank_you", "redirect_url")
+        for name in (
+            *("name", "title", "is_open", "office", "pipeline", "assign", "owner", "source"),
+            *("match", "update", "protected", "thank_you", "redirect_url"),
+        )
     )
     unique = "name"
 
@@ -48,6 +52,10 @@ class FormResource(Resource):
             found += _redirect_faults(form.redirect_url)
         labels = {key: self._labels(key, sent[key], found) for key in _LABELS if key in sent}
         found += self._questions(form, sent)
+        if not found:
+            setup = setups.of(form.account_id)
+            wrong = intake.faults(form, setup, choosable(setup))
+            found += [Fault(key, key, message) for key, message in wrong.items() if key in sent]
         if found:
             raise Problem(400, faults=found)
         form.save()

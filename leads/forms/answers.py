@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import QueryDict
 
-from leads.forms.questions import Question, blank_lead
-from leads.models import Form, Lead
+from leads.forms.questions import CUSTOM, Question, blank_lead
+from leads.models import Form
 from leads.models.lead import judge
 from leads.setup import Setup
 from leads.validation import Violation, blank_to_none
@@ -56,9 +56,11 @@ def of_json(questions: Sequence[Question], sent: Mapping[str, Any]) -> Answers:
     )
 
 
-def lead_of(form: Form, setup: Setup, questions: Sequence[Question], answers: Answers) -> tuple[Lead, list[Violation]]:
-    """The lead, not stored yet, and what is wrong with it: by question, or by field where the form does not ask it."""
-    lead = blank_lead(form)
+def judged(
+    form: Form, setup: Setup, questions: Sequence[Question], answers: Answers
+) -> tuple[dict[str, Any], list[Violation]]:
+    """What was answered, as leads/intake.py takes it, and what is wrong with the new lead that it would make: by
+    question, or by field where the form does not ask it."""
     found: dict[str, Violation] = {}
     custom_fields, given = {}, {}
     for question in questions:
@@ -74,16 +76,17 @@ def lead_of(form: Form, setup: Setup, questions: Sequence[Question], answers: An
             custom_fields[question.custom_key] = value
         else:
             given[question.key] = value
-    merged = lead.values() | blank_to_none(given) | {"custom_fields": custom_fields}
+    merged = blank_lead(form).values() | blank_to_none(given) | {"custom_fields": custom_fields}
     for violation in judge(merged, None, setup=setup):
         found.setdefault(violation.field, violation)
-    if not found:
-        for key, value in given.items():
-            if value is not None:
-                lead.set(key, value)
-        lead.set("custom_fields", {key: value for key, value in custom_fields.items() if value is not None})
+    given |= {f"{CUSTOM}{key}": value for key, value in custom_fields.items()}
+    return given, in_order(found.values(), questions)
+
+
+def in_order(violations: Iterable[Violation], questions: Sequence[Question]) -> list[Violation]:
+    """As the page asks."""
     places = {question.key: number for number, question in enumerate(questions)}
-    return lead, sorted(found.values(), key=lambda violation: places.get(violation.field, len(places)))
+    return sorted(violations, key=lambda violation: places.get(violation.field, len(places)))
 
 
 def _read(question: Question, texts: Sequence[str]) -> Any:

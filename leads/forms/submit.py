@@ -1,16 +1,18 @@
-"""Take a submission: one unit of work makes the lead, tells of it, and counts it."""
+"""Take a submission: one unit of work makes the lead, or finds it, tells of it, and counts it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
 
+from leads import intake
 from leads import setup as setups
 from leads.changes import acting, unit
 from leads.forms import limit
-from leads.forms.answers import Answers, lead_of
+from leads.forms.answers import Answers, in_order, judged
 from leads.forms.questions import Question
 from leads.models import Form, FormSubmission, Lead
 from leads.models.form import Outcome
@@ -47,7 +49,7 @@ def submit(form: Form, questions: Sequence[Question], answers: Answers, address:
     sender = limit.digest(address)
     # Asked before anything is read or locked, so that a flood costs little; what counts is asked again below.
     _check_limit(form, sender)
-    lead, violations = lead_of(form, setups.of(form.account_id), questions, answers)
+    given, violations = judged(form, setups.of(form.account_id), questions, answers)
     if violations and not answers.trapped:
         raise Refused(violations)
     with acting(Actor("form", form.pk, form.name)), unit() as work:
@@ -61,9 +63,10 @@ def submit(form: Form, questions: Sequence[Question], answers: Answers, address:
             taken.outcome, taken.fields = Outcome.SPAM, answers.shortened(questions)
         else:
             taken.outcome, taken.fields = Outcome.LEAD, answers.by_label(questions)
-            _put_on(form, lead)
-            lead.save()
-            taken.lead = lead
+            met = _take(form, questions, given)
+            taken.lead = lead = met.lead
+            if met.action == "updated":
+                work.step(Lead, lead.pk)  # it is told of, also where the lead stays as it is
             told: dict[str, Any] = {"id": form.pk, "name": form.name, "fields": taken.fields}
             work.note(Lead, lead.pk, "form.submitted", {"form": told})
         taken.save(force_insert=True)
@@ -76,11 +79,26 @@ def _check_limit(form: Form, sender: str) -> None:
         raise TooMany(seconds)
 
 
-def _put_on(form: Form, lead: Lead) -> None:
-    """Owner and labels. An owner who has left gets no more leads."""
-    owners = Scope(form.account_id, None).choosable_owners(form.account_id)
-    lead.owner = owners.filter(forms=form).first()
-    for key in ("tags", "lists", "campaigns"):
-        names = list(getattr(form, key).values_list("name", flat=True))
-        if names:
-            lead.set(key, names)
+def _take(form: Form, questions: Sequence[Question], given: Mapping[str, Any]) -> intake.Taken:
+    """The lead that the answers make, or that they are about."""
+    try:
+        return intake.take(form.account_id, given, policy_of(form), Scope(form.account_id, None))
+    except intake.Refused as refused:
+        # Whose value it is, is not for visitors.
+        told = [replace(one, message="is taken already") if one.rule == "unique" else one for one in refused.violations]
+        raise Refused(in_order(told, questions)) from None
+
+
+def policy_of(form: Form) -> intake.Policy:
+    labels = {key: tuple(getattr(form, key).values_list("name", flat=True)) for key in ("tags", "lists", "campaigns")}
+    return intake.Policy(
+        match=form.match,
+        update=form.update,
+        protected=frozenset(form.protected),
+        source=form.source,
+        office_id=form.office_id,
+        pipeline_id=form.pipeline_id,
+        assign=form.assign,
+        owner_id=form.owner_id,
+        **labels,
+    )

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                     ("mirror", "Overwrite, and empty what came empty"),
                     ("keep", "Leave the lead as it is"),
                 ],
-                default="overwrite",
+                default="fill_empty",
                 max_length=10,
                 verbose_name="when the lead is there",
             ),

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from leads.models.account import Account
 from leads.models.campaign import Campaign
-from leads.models.intake_policy import IntakePolicy
+from leads.models.intake_policy import UPDATES, IntakePolicy
 from leads.models.lead import Lead
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
@@ -78,6 +78,8 @@ class Form(IntakePolicy):
     pipeline = models.ForeignKey(Pipeline, on_delete=models.SET_NULL, related_name="forms", null=True, blank=True)
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="forms", null=True, blank=True)
     source = models.CharField(max_length=255, default=SOURCE)
+    # Anybody can send a form in anybody's name.
+    update = models.CharField("when the lead is there", max_length=10, choices=UPDATES, default="fill_empty")
     tags = models.ManyToManyField(Tag, related_name="forms", blank=True)
     lists = models.ManyToManyField(LeadList, related_name="forms", blank=True)
     campaigns = models.ManyToManyField(Campaign, related_name="forms", blank=True)

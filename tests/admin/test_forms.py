@@ -72,6 +72,25 @@ def test_each_user_sees_the_forms_of_their_account(crm, sign_in):
         assert [sign_in(user).get(path).status_code for path in (LIST, ADD, page_of(own))] == [403] * 3
 
 
+def test_how_leads_are_recognised_and_who_gets_new_ones(crm, sign_in):
+    CustomField.objects.create(account=crm.account, key="reference", label="Their number", unique=True)
+    client, form = sign_in(crm.manager), form_of(crm)
+    chosen = {"match": "custom_fields.reference", "update": "overwrite", "protected": ["email", "phone"]}
+    data = filled(client, page_of(form), office=crm.york.pk, assign="in_turn", **chosen)
+    assert client.post(page_of(form), data).status_code == 302
+    form.refresh_from_db()
+    assert {key: getattr(form, key) for key in chosen} == chosen
+    shown = filled(client, page_of(form))
+    assert (shown["match"], shown["protected"], shown["assign"]) == (
+        ["custom_fields.reference"],
+        ["email", "phone"],
+        ["in_turn"],
+    )
+    submit(form)
+    submit(form)
+    assert Lead.objects.filter(submissions__form=form, owner=crm.staff_b).count() == 2  # the only one of York
+
+
 def test_only_managers_change_forms(crm, sign_in):
     form = form_of(crm)
     data = filled(sign_in(crm.manager), page_of(form), name="Renamed")

@@ -639,6 +639,35 @@ def test_deleting_a_lead_forgets_what_was_typed():
     assert not FormSubmission.objects.exists()
 
 
+def test_a_known_lead_is_met_again_and_nothing_of_it_is_overwritten(told: list[Fact]):
+    form = form_of(match="email", source="spring")
+    lead = factories.lead(email="olivia@example.com", first_name="Olive", source="portal")
+    del told[:]
+    visitor = send(form, {**OLIVIA, "email": "OLIVIA@example.com"})
+    assert visitor.status_code == 200 and Lead.objects.count() == 1
+    lead.refresh_from_db()
+    assert (lead.first_name, lead.source) == ("Olive", "portal")
+    assert FormSubmission.objects.get().lead == lead
+    assert "form.submitted" in [fact.type for fact in told] and "lead.created" not in [fact.type for fact in told]
+    form.update, form.protected = "overwrite", ["last_name"]
+    form.save()
+    send(form, {**OLIVIA, "email": "olivia@example.com", "full_name": "Liv Hart"})
+    lead.refresh_from_db()
+    assert (Lead.objects.count(), lead.last_name, lead.version) == (1, "Hartley", 3)
+
+
+def test_visitors_are_not_told_whose_a_value_is():
+    account = factories.account()
+    CustomField.objects.create(account=account, key="reference", label="Reference", unique=True)
+    form = form_of()
+    form.fields = [*form.fields, {"key": "custom_fields.reference", "label": "Number", "required": False}]
+    form.save()
+    lead = factories.lead(custom_fields={"reference": "A1"})
+    answer = send(form, {**OLIVIA, "custom_fields.reference": "a1"})
+    assert answer.status_code == 400 and b"is taken already" in answer.content
+    assert f"lead {lead.pk}".encode() not in answer.content
+
+
 def test_a_form_may_go_and_its_leads_stay():
     form = form_of()
     post(form, OLIVIA)
