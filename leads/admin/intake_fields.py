@@ -29,7 +29,8 @@ def intake_fields(setup: Setup, policy: IntakePolicy, ask: Iterable[str]) -> dic
     labels = {key: one.label for key, one in BY_KEY.items()} | {
         one.path: one.label for one in setup.definitions.values()
     }
-    offered = {key: labels.get(key, key) for key in (*ask, *policy.protected)}
+    offered = {key: str(labels.get(key, key)) for key in (*ask, *policy.protected)}
+    by_label = sorted(offered.items(), key=lambda one: one[1])
     return {
         "match": forms.ChoiceField(
             label="Recognise leads by",
@@ -41,7 +42,7 @@ def intake_fields(setup: Setup, policy: IntakePolicy, ask: Iterable[str]) -> dic
         "protected": forms.MultipleChoiceField(
             label="Never overwrite",
             required=False,
-            choices=sorted(offered.items(), key=lambda one: one[1]),
+            choices=by_label,
             widget=UnfoldAdminSelect2MultipleWidget,
             help_text="Where the lead has a value it keeps it.",
         ),

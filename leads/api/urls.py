@@ -10,6 +10,7 @@ from leads.api.campaigns import Campaigns, OneCampaign
 from leads.api.companies import Companies, OneCompany
 from leads.api.company_activities import CompanyActivities, OneCompanyActivity
 from leads.api.custom_fields import CustomFields, OneCustomField
+from leads.api.duplicates import Duplicates
 from leads.api.forms import Forms, OneForm
 from leads.api.leads import Leads, OneLead, Refer
 from leads.api.leaves import Leaves, OneLeave
@@ -23,10 +24,13 @@ from leads.api.pipelines import OnePipeline, Pipelines
 from leads.api.products import OneProduct, Products
 from leads.api.tags import OneTag, Tags
 from leads.api.tasks import Cancel, Complete, LeadTasks, OneTask, Reopen, Tasks
+from leads.api.upsert import Upsert
 from leads.api.users import OneUser, Users
 
 urlpatterns = [
     re_path(r"^leads/?$", Leads.as_view(), name="leads"),
+    re_path(r"^leads/upsert/?$", Upsert.as_view(), name="upsert"),
+    re_path(r"^leads/(?P<pk>[^/]+)/duplicates/?$", Duplicates.as_view(), name="duplicates"),
     re_path(r"^leads/(?P<pk>[^/]+)/refer/?$", Refer.as_view(), name="refer"),
     re_path(r"^leads/(?P<pk>[^/]+)/merge/?$", MergeLeads.as_view(), name="merge_leads"),
     re_path(r"^leads/(?P<lead_pk>[^/]+)/messages/?$", Messages.as_view(), name="messages"),

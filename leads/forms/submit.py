@@ -90,7 +90,9 @@ def _take(form: Form, questions: Sequence[Question], given: Mapping[str, Any]) -
 
 
 def policy_of(form: Form) -> intake.Policy:
-    labels = {key: tuple(getattr(form, key).values_list("name", flat=True)) for key in ("tags", "lists", "campaigns")}
+    tags, lists, campaigns = (
+        tuple(labels.values_list("name", flat=True)) for labels in (form.tags, form.lists, form.campaigns)
+    )
     return intake.Policy(
         match=form.match,
         update=form.update,
@@ -100,5 +102,7 @@ def policy_of(form: Form) -> intake.Policy:
         pipeline_id=form.pipeline_id,
         assign=form.assign,
         owner_id=form.owner_id,
-        **labels,
+        tags=tags,
+        lists=lists,
+        campaigns=campaigns,
     )

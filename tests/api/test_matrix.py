@@ -74,6 +74,8 @@ ENDPOINTS = {
     ("lead", "GET"): Scope.LEADS_READ,
     ("lead", "PATCH"): Scope.LEADS_WRITE,
     ("lead", "DELETE"): Scope.LEADS_WRITE,
+    ("upsert", "POST"): Scope.LEADS_WRITE,
+    ("duplicates", "GET"): Scope.LEADS_READ,
     ("refer", "POST"): Scope.LEADS_WRITE,
     ("merge_leads", "POST"): Scope.LEADS_WRITE,
     ("merges", "GET"): Scope.LEADS_READ,
@@ -196,6 +198,8 @@ MAY = {
 PATHS = {
     "leads": "leads",
     "lead": "leads/{lead}",
+    "upsert": "leads/upsert",
+    "duplicates": "leads/{lead}/duplicates",
     "refer": "leads/{lead}/refer",
     "merge_leads": "leads/{lead}/merge",
     "merges": "merges",
@@ -333,6 +337,7 @@ NOWHERE = {
 def call(client: KeyClient, name: str, method: str, world: World, at: Ids):
     bodies = BODIES | {
         "leads": VENDOR | {"office_id": world.a.pk},
+        "upsert": {"match": "email", "lead": VENDOR | {"email": "new@example.com", "office_id": world.a.pk}},
         "refer": {"office_id": world.b.pk},
         "tasks": TASK | {"lead_id": world.lead_a.pk},
         "leaves": {"user_id": at["user"], "starts_on": "2027-01-04", "ends_on": "2027-01-08"},
