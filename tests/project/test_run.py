@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from leadcrm.run import write_env_file
-from tests.program import ROOT, environment, free_port, lives, wait_until
+from tests.program import ROOT, copy_database, environment, free_port, lives, migrated_database, wait_until
 from tests.receiver import Answer, Receiver
 
 
@@ -86,6 +86,13 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
         launcher.process.wait()
 
 
+@pytest.fixture
+def again(launcher: Launcher) -> Launcher:
+    """One that finds its database up to date."""
+    copy_database(migrated_database(launcher.folder, server=""), launcher.folder)
+    return launcher
+
+
 @pytest.mark.process
 def test_ctrl_c_to_the_whole_group_ends_every_process_within_10_s_and_a_second_run_keeps_the_data(launcher: Launcher):
     launcher.start()
@@ -104,27 +111,27 @@ def test_ctrl_c_to_the_whole_group_ends_every_process_within_10_s_and_a_second_r
 
 @pytest.mark.process
 @pytest.mark.parametrize(("words", "name"), [("gunicorn", "web server"), ("manage.py worker", "worker")])
-def test_when_one_child_dies_the_other_ends_and_its_code_is_passed_on(launcher: Launcher, words: str, name: str):
-    launcher.start()
-    launcher.child(words).kill()
-    assert launcher.wait_for_the_end(15) == 128 + signal.SIGKILL
-    assert f"The {name} ended by itself with code -9; stopping." in launcher.output()
+def test_when_one_child_dies_the_other_ends_and_its_code_is_passed_on(again: Launcher, words: str, name: str):
+    again.start()
+    again.child(words).kill()
+    assert again.wait_for_the_end(15) == 128 + signal.SIGKILL
+    assert f"The {name} ended by itself with code -9; stopping." in again.output()
 
 
 @pytest.mark.process
-def test_a_try_still_open_at_ctrl_c_is_cut_in_time_and_stored_as_interrupted(launcher: Launcher, receiver: Receiver):
+def test_a_try_still_open_at_ctrl_c_is_cut_in_time_and_stored_as_interrupted(again: Launcher, receiver: Receiver):
     receiver.always(Answer(silent=True))
-    launcher.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
-    launcher.start()
-    launcher.shell(
+    again.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
+    again.start()
+    again.shell(
         "from tests import factories\n"
         f"factories.webhook('{receiver.url}', name='Silent', account=factories.account('Alone'), timeout=30)\n"
         "factories.lead(account=factories.account('Alone'))"
     )
     receiver.wait_for(1)
-    os.killpg(launcher.process.pid, signal.SIGINT)
-    assert launcher.wait_for_the_end(10) == 0
-    stored = launcher.shell(
+    os.killpg(again.process.pid, signal.SIGINT)
+    assert again.wait_for_the_end(10) == 0
+    stored = again.shell(
         "from webhooks.models import Delivery\n"
         "delivery = Delivery.objects.get(webhook_name='Silent')\n"
         "print(delivery.status, delivery.tries, delivery.attempts.get().outcome)"
@@ -133,10 +140,10 @@ def test_a_try_still_open_at_ctrl_c_is_cut_in_time_and_stored_as_interrupted(lau
 
 
 @pytest.mark.process
-def test_killing_the_launcher_leaves_no_orphans(launcher: Launcher):
-    launcher.start()
-    launcher.process.kill()
-    wait_until(lambda: not launcher.living(), 25, "every process has ended")
+def test_killing_the_launcher_leaves_no_orphans(again: Launcher):
+    again.start()
+    again.process.kill()
+    wait_until(lambda: not again.living(), 25, "every process has ended")
 
 
 def test_a_taken_port_is_one_line_and_changes_nothing(tmp_path: Path):
@@ -185,18 +192,18 @@ def test_the_env_file_is_fresh_private_and_written_once(tmp_path: Path):
 
 
 @pytest.mark.process
-def test_mail_is_printed_on_its_console(launcher: Launcher, receiver: Receiver):
+def test_mail_is_printed_on_its_console(again: Launcher, receiver: Receiver):
     receiver.always(Answer(410))
-    launcher.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
-    launcher.start()
-    launcher.shell(
+    again.environment["WEBHOOK_ALLOWLIST"] = receiver.authority
+    again.start()
+    again.shell(
         "from tests import factories\n"
         "from leads.models import Membership, User\n"
         "account = Membership.objects.get(user__username='manager').account\n"
         f"factories.webhook('{receiver.url}', name='Gone', account=account)\n"
         "factories.lead(account=account)"
     )
-    wait_until(lambda: "You get this mail because" in launcher.output(), 20, "the mail is printed")
-    assert "Subject: Gone was paused: The receiver answered 410 Gone" in launcher.output()
-    os.killpg(launcher.process.pid, signal.SIGINT)
-    assert launcher.wait_for_the_end(10) == 0
+    wait_until(lambda: "You get this mail because" in again.output(), 20, "the mail is printed")
+    assert "Subject: Gone was paused: The receiver answered 410 Gone" in again.output()
+    os.killpg(again.process.pid, signal.SIGINT)
+    assert again.wait_for_the_end(10) == 0
