@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+import psutil
 from django.db import transaction
 from django.test import Client
 
 from leads.models import Lead
+from tests.program import Program
+from tests.webhooks.inbound.conftest import SAMPLE
 from tests.webhooks.inbound.corpus import CASES, MAPPING, Case
 from webhooks.models import Event, InboundWebhook, Receipt
 
@@ -67,3 +74,106 @@ def rows_of(case: Case) -> list[str]:
     receipts = [(bytes(one.body), one.answered) for one in Receipt.objects.all()]
     made, kept = int(case.status == 200), [(case.body, case.status)] * case.is_kept
     return [] if leads == (made, made) and receipts == kept else [f"{leads} {[code for _, code in receipts]}"]
+
+
+SET_UP = f"""
+from tests import factories
+from tests.webhooks.inbound.conftest import new_key
+from webhooks.models import InboundWebhook
+account = factories.account()
+inbound = InboundWebhook.objects.create(account=account, name="Website", mapping={MAPPING!r})
+print(f"/in/{{inbound.uid}}", new_key(account))
+"""
+
+
+class Wire:
+    """Raw requests to an inbound webhook of a running program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.path, self.key = program.shell(SET_UP).split()
+
+    def post(self, case: Case) -> tuple[int, dict[str, str], bytes]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **case.headers}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value).encode("latin-1")
+        target = self.path + (f"?{case.query}" if case.query else "")
+        length = b"Content-Length: %d\r\n" % len(case.body)
+        return self.ask(f"POST {target} HTTP/1.1\r\n".encode() + fields + length, case.body)
+
+    def ask(self, head: bytes, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        with (
+            socket.create_connection(("127.0.0.1", self.program.port), timeout=10) as sock,
+            sock.makefile("rb") as file,
+        ):
+            with suppress(OSError):  # answered, and closed, before it has all been sent
+                sock.sendall(head + b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n" + body)
+            answer = file.read()
+        head, _, content = answer.partition(b"\r\n\r\n")
+        status, *fields = head.decode("latin-1").split("\r\n")
+        return int(status.split()[1]), dict(field.split(": ", 1) for field in fields), content
+
+
+RAW = {
+    "the same length twice": (b"Content-Length: 2\r\nContent-Length: 2\r\n", 400),
+    "two lengths": (b"Content-Length: 2\r\nContent-Length: 3\r\n", 400),
+    "a negative length": (b"Content-Length: -2\r\n", 400),
+    "a length in words": (b"Content-Length: two\r\n", 400),
+    "a length beyond reason": (b"Content-Length: 99999999999999999999999\r\n", 413),
+    "a length above the limit": (b"Content-Length: 262145\r\n", 413),
+    "no length": (b"", 400),
+    "a length too short": (b"Content-Length: 1\r\n", 400),
+    "chunks": (b"Transfer-Encoding: chunked\r\n", 411),
+    "chunks and a length": (b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", 400),
+    "gzip": (b"Content-Length: 2\r\nContent-Encoding: gzip\r\n", 415),
+}
+
+
+def test_by_a_raw_socket(new_program):
+    """Each answered within a second, and nothing half-written in the end."""
+    program = new_program()
+    program.start_web()
+    wire = Wire(program)
+    found = []
+    process = psutil.Process(program.web.pid).children()[0]
+    wire.post(CASES[0])
+    memory = process.memory_info().rss
+    for case in CASES:
+        started = time.monotonic()
+        found += faults_of(case, *wire.post(case))
+        if time.monotonic() - started > 1:
+            found.append(f"{case.name}: {time.monotonic() - started:.1f} s")
+    for name, (fields, wanted) in RAW.items():
+        head = f"POST {wire.path} HTTP/1.1\r\nAuthorization: Bearer {wire.key}\r\nContent-Type: application/json\r\n"
+        status, _, content = wire.ask(head.encode() + fields, b"{}")
+        if status != wanted:
+            found.append(f"{name}: {status} {content[:100]!r}")
+    assert found == []
+    assert program.answers()
+    assert process.memory_info().rss - memory < 20 * 2**20
+    rows = program.ask("SELECT status, count(*) FROM webhooks_receipt GROUP BY status")
+    kept = [case.status for case in CASES if case.is_kept]
+    empty = 2  # "no length" and "a length too short"
+    assert dict(rows) == {"applied": kept.count(200) + 1, "refused": len(kept) - kept.count(200) + empty}
+    # Of the people that were posted each is there once.
+    people = program.ask("SELECT business_email, count(*) FROM leads_lead GROUP BY business_email ORDER BY 1")
+    assert people == [("deep@example.com", 1), ("test@leadmagnets.io", 1)]
+    assert "Traceback" not in program.output()
+
+
+def test_the_same_post_a_hundred_times_at_once_makes_one_lead(new_program):
+    program = new_program(WEB_PROCESSES="2")
+    program.start_web()
+    wire = Wire(program)
+    for name, actions in (("", {"created": 1, "updated": 99}), ("msg_1", {"created": 100})):
+        email = f"a{name}@example.com"
+        case = Case("one", 200, json.dumps(SAMPLE | {"email": email}).encode(), headers={"webhook-id": name})
+        with ThreadPoolExecutor(100) as pool:
+            answers = list(pool.map(wire.post, [case] * 100))
+        assert {status for status, _, _ in answers} == {200}
+        bodies = [json.loads(content) for _, _, content in answers]
+        assert Counter(body["action"] for body in bodies) == actions
+        ((lead_id,),) = program.ask(f"SELECT id FROM leads_lead WHERE email = '{email}'")
+        assert {body["id"] for body in bodies} == {lead_id}
+        kept = program.ask(f"SELECT count(*) FROM webhooks_receipt WHERE message_id = '{name}'")
+        assert kept == [(1 if name else 100,)]
+        assert program.ask(f"SELECT count(*) FROM webhooks_event WHERE record_id = {lead_id}") == [(1,)]
