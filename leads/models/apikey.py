@@ -31,7 +31,10 @@ class Scope(models.TextChoices):
     USERS_READ = "users:read", "Read the people that leads can be given to, and their leaves"
     USERS_WRITE = "users:write", "Change people's names and availability, and their leaves"
     INBOUND_WRITE = "inbound:write", "Post leads to inbound webhooks"
-    WEBHOOKS_ADMIN = "webhooks:admin", "Read, create, change and delete webhooks, rules and automations"
+    WEBHOOKS_ADMIN = (
+        "webhooks:admin",
+        "Read, create, change and delete webhooks, inbound webhooks, rules and automations",
+    )
 
 
 _SETUP = ("pipeline", "tag", "leadlist", "campaign", "activitytype", "opportunitytype", "customfield", "form")
@@ -57,7 +60,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     Scope.INBOUND_WRITE: ("leads.add_lead", "leads.change_lead"),
     Scope.WEBHOOKS_ADMIN: tuple(
         f"webhooks.{verb}_{model}"
-        for model in ("webhook", "automation")
+        for model in ("webhook", "automation", "inboundwebhook")
         for verb in ("view", "add", "change", "delete")
     ),
 }

@@ -40,7 +40,7 @@ from tests.api.conftest import ALL_SCOPES, VENDOR, KeyClient, World, check_shape
 from tests.ground import Ground
 from tests.webhooks.automation.rules import rule
 from webhooks.api.urls import urlpatterns as webhooks_urls
-from webhooks.models import Webhook
+from webhooks.models import InboundWebhook, Receipt, Webhook
 
 OK, CREATED, GONE, UNKNOWN, FORBIDDEN, MISSING = 200, 201, 204, 401, 403, 404
 
@@ -59,7 +59,7 @@ OF_LEAD = {"activities": "activity", "opportunities": "opportunity"}
 
 # Records of the account, whatever the office.
 OF_ACCOUNT = {"users": "user", "leaves": "leave", "tasks": "task"}
-INTEGRATIONS = {"webhooks": "webhook", "automations": "automation"}
+INTEGRATIONS = {"webhooks": "webhook", "automations": "automation", "inbound_webhooks": "inbound_webhook"}
 CRM = {"companies": "company", "company_activities": "company_activity", "products": "product"}
 
 # What is done with a webhook, by the end of its address.
@@ -150,6 +150,21 @@ ENDPOINTS = {
     ("automation", "GET"): Scope.WEBHOOKS_ADMIN,
     ("automation", "PATCH"): Scope.WEBHOOKS_ADMIN,
     ("automation", "DELETE"): Scope.WEBHOOKS_ADMIN,
+    **dict.fromkeys(
+        (
+            ("inbound_webhooks", "GET"),
+            ("inbound_webhooks", "POST"),
+            ("inbound_webhook", "GET"),
+            ("inbound_webhook", "PATCH"),
+            ("inbound_rotate_secret", "POST"),
+            ("receipts", "GET"),
+            ("receipt", "GET"),
+            ("receipt_process", "POST"),
+            ("process_refused", "POST"),
+            ("inbound_webhook", "DELETE"),
+        ),
+        Scope.WEBHOOKS_ADMIN,
+    ),
 }
 # Any key may ask: tests of its own.
 OPEN_TO_ALL = {"sending_addresses"}
@@ -159,8 +174,9 @@ EVERYWHERE_ELSE = ("PUT", "OPTIONS", "TRACE")
 # What each principal gets, by endpoint: within their reach, and beyond it.
 _DONE = {"GET": OK, "POST": CREATED, "PATCH": OK, "DELETE": GONE}
 _ACTIONS = ("refer", "undo_merge", "activity_cancel", "task_complete", "task_cancel", "task_reopen", "rehearse")
+_INBOUND_ACTIONS = ("inbound_rotate_secret", "receipt_process", "process_refused")
 MAY_ALL = {endpoint: _DONE[endpoint[1]] for endpoint in ENDPOINTS} | {
-    (name, "POST"): OK for name in (*_ACTIONS, *WEBHOOK_ACTIONS)
+    (name, "POST"): OK for name in (*_ACTIONS, *_INBOUND_ACTIONS, *WEBHOOK_ACTIONS)
 }
 STAFF = MAY_ALL | dict.fromkeys(
     [
@@ -233,6 +249,13 @@ PATHS = {
     "activity_cancel": "activities/{activity}/cancel",
     **{name: f"webhooks/{{webhook}}/{action}" for name, action in WEBHOOK_ACTIONS.items()},
     "webhook_events": "webhook-events",
+    "inbound_webhooks": "inbound-webhooks",
+    "inbound_webhook": "inbound-webhooks/{inbound_webhook}",
+    "inbound_rotate_secret": "inbound-webhooks/{inbound_webhook}/rotate-secret",
+    "receipts": "inbound-webhooks/{inbound_webhook}/receipts",
+    "receipt": "inbound-webhooks/{inbound_webhook}/receipts/{receipt}",
+    "receipt_process": "inbound-webhooks/{inbound_webhook}/receipts/{receipt}/process",
+    "process_refused": "inbound-webhooks/{inbound_webhook}/process-refused",
 }
 NAMED = {"name": "Whitby"}
 TASK = {"name": "Call back", "due_at": "2026-12-01T09:00:00Z"}
@@ -253,6 +276,7 @@ BODIES = {
     **{name: {} for name in ("task_complete", "task_cancel", "task_reopen")},
     "automations": NAMED | {"event": "lead.created", "steps": [{"do": "add_tag", "tag": "new"}]},
     "rehearse": {},
+    **dict.fromkeys(("inbound_rotate_secret", "receipt_process", "process_refused"), {}),
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
     "opportunity_types": NAMED | {"stages": ["New"]},
     "activity": {"note": "Rang"},
@@ -269,6 +293,10 @@ def ids(lead: Lead, office: Office) -> Ids:
     account: Account = lead.account
     company = Company.objects.create(account=account, name="Hartley Design")
     review = account.activitytypes.get(code=202)
+    inbound = InboundWebhook.objects.create(
+        account=account, name="Website", verification="hmac", mapping=[{"field": "first_name", "path": "name"}]
+    )
+    posted = {"inbound": inbound, "account": account, "status": "refused", "body": b'{"name": "Jo"}'}
     return {
         "lead": lead.pk,
         "office": office.pk,
@@ -289,6 +317,8 @@ def ids(lead: Lead, office: Office) -> Ids:
         "opportunity": opportunity(lead).pk,
         "webhook": factories.webhook(account=account).pk,
         "automation": rule("lead.created", {"do": "add_tag", "tag": "new"}, account=account).pk,
+        "inbound_webhook": inbound.pk,
+        "receipt": Receipt.objects.create(**posted, uid=f"of {account.pk}").pk,
         "task": Task.objects.create(lead=lead, **TASK).pk,
         "user": (colleague := member(f"colleague of {account}", account, roles.STAFF)).pk,
         "leave": Leave.objects.create(account=account, user=colleague, starts_on=DAY, ends_on=DAY).pk,
@@ -329,7 +359,7 @@ def opportunity(lead: Lead) -> Opportunity:
 
 _KINDS = (CRM, SET_UP, OF_LEAD, OF_ACCOUNT, INTEGRATIONS)
 NOWHERE = {
-    **dict.fromkeys(("lead", "office", "message", "merge"), 10**9),
+    **dict.fromkeys(("lead", "office", "message", "merge", "receipt"), 10**9),
     **{one: 10**9 for kinds in _KINDS for one in kinds.values()},
 }
 
