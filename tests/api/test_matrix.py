@@ -276,7 +276,7 @@ BODIES = {
     **{name: {} for name in ("task_complete", "task_cancel", "task_reopen")},
     "automations": NAMED | {"event": "lead.created", "steps": [{"do": "add_tag", "tag": "new"}]},
     "rehearse": {},
-    **dict.fromkeys(("inbound_rotate_secret", "receipt_process", "process_refused"), {}),
+    **{key: {} for key in ("inbound_rotate_secret", "receipt_process", "process_refused")},
     "forms": NAMED | {"title": "Hello", "fields": [{"key": "email"}]},
     "opportunity_types": NAMED | {"stages": ["New"]},
     "activity": {"note": "Rang"},
