@@ -162,7 +162,7 @@ def test_the_list_tells_how_much_came_and_what_duplicates(crm, manager, inbound)
     (row,) = response.context["cl"].result_list
     assert (row.traffic.leads, row.traffic.refused) == (1, 1)
     page = Page(response)
-    assert "5 min ago" in page.text and "duplicates" not in page.text
+    assert "5 min ago" in page.text and "not mapped" not in page.text
     links = [link for link in page.links if "status__in" in link]
     assert links and all(manager.get(link).status_code == 200 for link in links)
     inbound.mapping = [MAPPING[0]]

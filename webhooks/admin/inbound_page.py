@@ -92,7 +92,7 @@ def alarm(inbound: InboundWebhook) -> Alarm | None:
         return None
     label = rules.label_of(key, setups.of(inbound.account_id))
     rest = f"Leads are recognised by {label}, which is not mapped. Map it, or choose another field below."
-    return Alarm("held", "Each post makes a new lead.", rest, f"{label} is not mapped: duplicates")
+    return Alarm("held", "Each post makes a new lead.", rest, f"{label} is not mapped")
 
 
 def receipts_url(inbound: InboundWebhook, *statuses: str) -> str:

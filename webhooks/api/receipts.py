@@ -33,8 +33,8 @@ class OfInbound(Resource):
     def inbound(self) -> InboundWebhook:
         """The webhook in the address, within the key's reach: the whole account's, or none."""
         number = id_of(self.kwargs["inbound_pk"])
-        known = InboundWebhook.objects.filter(self.scope.in_account(), pk=number)
-        inbound = known.first() if number is not None and self.scope.whole_account else None
+        known = InboundWebhook.objects.filter(self.scope.in_account())
+        inbound = known.filter(pk=number).first() if number is not None and self.scope.whole_account else None
         if inbound is None:
             raise missing("inbound webhook")
         return inbound

@@ -86,17 +86,24 @@ def _put(document: dict[str, Any], row: Row) -> None:
 def _value(key: str) -> Any:
     field = BY_KEY.get(key)
     if field is None:
-        return "…"
+        return "text"
     if field.choices:
         return field.choices[0][0]
     if "phone" in key:
         return "+44 7123 456789"
-    return _VALUES.get(key) or _BY_KIND.get(field.kind, "…")
+    return _VALUES.get(key) or _BY_KIND.get(field.kind, field.label)
 
 
 _VALUES = {"first_name": "Olivia", "last_name": "Hartley", "full_name": "Olivia Hartley", "postcode": "LS1 2NL"}
 _VALUES |= {"city": "Leeds", "country": "United Kingdom", "owner": "olivia@example.com"}
-_BY_KIND = {"email": "olivia@example.com", "integer": 1, "number": 1, "boolean": True, "texts": [], "labels": []}
+_BY_KIND = {
+    "email": "olivia@example.com",
+    "integer": 1,
+    "number": 1,
+    "boolean": True,
+    "texts": ["one", "two"],
+    "labels": ["one", "two"],
+}
 _BY_KIND |= {"datetime": "2026-11-21T09:00:00Z"}
 
 
