@@ -112,6 +112,7 @@ def test_who_turns_to_a_signature_gets_a_secret(manager, inbound):
         ({"name": ""}, "name", "Name is required."),
         ({"name": "Website"}, "__all__", "This account has an inbound webhook of that name."),
         ({"verification": "hmac", "typed_secret": "short"}, "typed_secret", "16 to 255 printable characters"),
+        ({"verification": "jwt", "typed_secret": SECRET}, "typed_secret", "32 to 255 printable characters"),
         ({"verification": "standard", "typed_secret": "whsec_no base64 at all"}, "typed_secret", "base64 after whsec_"),
         ({"verification": "hmac", "signature_header": "X Signature"}, "signature_header", "must be a header name"),
         ({"verification": "hmac", "signature_header": "Authorization"}, "signature_header", "cannot be Authorization"),

@@ -19,6 +19,8 @@ from webhooks.wire import signature
 LONGEST_GRACE: Final = timedelta(days=7)
 # Guessing is free to whoever holds one signed message: what is typed must be worth the name.
 SHORTEST, LONGEST = 16, 255
+# RFC 7518, 3.2: HS256 takes a key of 256 bits or more.
+SHORTEST_OF_JWT: Final = 32
 
 
 class WrongState(Exception):
@@ -39,8 +41,9 @@ def fault(verification: str, typed: str) -> str | None:
     """What is wrong with a secret that somebody typed, as a clause that does not repeat it; None when it is fine."""
     if verification == Verification.BEARER:
         return "must be left out: an API key has its own"
-    if not SHORTEST <= len(typed) <= LONGEST or not typed.isprintable() or typed != typed.strip():
-        return f"must have {SHORTEST} to {LONGEST} printable characters, and no blanks around them"
+    shortest = SHORTEST_OF_JWT if verification == Verification.JWT else SHORTEST
+    if not shortest <= len(typed) <= LONGEST or not typed.isprintable() or typed != typed.strip():
+        return f"must have {shortest} to {LONGEST} printable characters, and no blanks around them"
     if verification == Verification.STANDARD and not _is_key(typed):
         return "must be base64 after whsec_, such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     return None
