@@ -26,6 +26,9 @@ def test_unknown_lookups_are_a_bad_request(crm, sign_in, query):
         ("webhooks_webhook", "secret__startswith"),
         ("leads_user", "password__gt"),
         ("webhooks_automation", "account__webhooks__secret__startswith"),
+        ("webhooks_inboundwebhook", "secret__startswith"),
+        ("webhooks_receipt", "inbound__secret__startswith"),
+        ("webhooks_receipt", "key__digest__startswith"),
         ("webhooks_webhook", "account__api_keys__digest__startswith"),
     ],
 )
@@ -51,3 +54,11 @@ def test_the_filters_of_the_webhooks_work(crm, sign_in):
     address = reverse("admin:webhooks_webhook_changelist")
     for query in ("state__exact=paused", "dialect__exact=leadpro", f"account__id__exact={crm.account.pk}"):
         assert sign_in(crm.superuser).get(f"{address}?{query}").status_code == 200
+
+
+def test_the_filters_of_inbound_webhooks_and_receipts_work(crm, sign_in):
+    root, account = sign_in(crm.superuser), f"account__id__exact={crm.account.pk}"
+    for query in ("enabled__exact=1", "verification__in=hmac", account, "q=website"):
+        assert root.get(f"{reverse('admin:webhooks_inboundwebhook_changelist')}?{query}").status_code == 200
+    for query in ("status__in=refused", "inbound=1", "received_at_from=2026-11-21", account, "q=jo", "p=1"):
+        assert root.get(f"{reverse('admin:webhooks_receipt_changelist')}?{query}").status_code == 200

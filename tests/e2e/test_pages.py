@@ -16,6 +16,7 @@ LISTS = (
     *(f"leads/{name}/" for name in ("tag", "leadlist", "campaign", "company", "product")),
     *(f"leads/{name}/" for name in ("task", "leave")),
     "webhooks/automation/",
+    "webhooks/inboundwebhook/",
     *(f"leads/{name}/" for name in ("activity", "opportunity", "activitytype", "opportunitytype")),
 )
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -76,6 +77,13 @@ def pages(page: Page) -> Iterator[str]:
     yield first(page, HISTORY, "#result_list tbody a[href*='/delivery/']")
     yield f"{HISTORY}causes/"
     yield f"{HISTORY}replay/"
+    inbound = first(page, "/admin/webhooks/inboundwebhook/")
+    yield inbound
+    yield inbound.replace("/change/", "/delete/")
+    receipts = "/admin/webhooks/receipt/"
+    yield receipts
+    yield first(page, f"{receipts}?status__in=refused")
+    yield f"{receipts}process/?inbound={inbound.split('/')[-3]}"
     yield INBOX
     yield f"{LEADS}?q=zzzz"
     yield "/admin/password_change/"
