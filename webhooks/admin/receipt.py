@@ -219,7 +219,7 @@ class ReceiptAdmin(Admin):
         return super().get_actions_detail(request, object_id)
 
     @action(
-        description="Process again",
+        description="Process again…",
         permissions=["process"],
         url_path="process-again",
         icon="replay",
