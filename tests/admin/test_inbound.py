@@ -74,6 +74,8 @@ def test_it_is_set_up_and_its_page_says_where_to_post(crm, manager):
     assert (made.only_path, made.only_values) == ("event/type", ["created", "updated"])
     assert (made.list, made.office, made.owner) == (newsletter, crm.leeds, crm.staff)
     assert made.secret == ""
+    assert at("mapping", made) in Page(response).links
+    assert manager.get(at("mapping", made)).status_code == 200
     text = Page(response).text
     assert f"/in/{made.uid}" in text and "Authorization: Bearer $KEY" in text and made.uid in text
     # The page shows what is stored, and storing it again changes nothing.

@@ -136,7 +136,6 @@ ROW = {"field": "city", "path": "city"}
         ({"protected": ["owner"]}, "protected", "choice"),
         ({"protected": [{}]}, "protected", "texts"),
         ({"only_path": "a//b", "only_values": ["x"]}, "only_path", "path"),
-        ({"only_path": "a"}, "only_values", "required"),
         ({"only_path": "a", "only_values": [1]}, "only_values", "texts"),
         ({"only_path": "a", "only_values": ["x"] * 51}, "only_values", "texts"),
         ({"only_values": ["x"]}, "only_path", "required"),

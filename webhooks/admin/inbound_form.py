@@ -73,7 +73,9 @@ class InboundWebhookForm(OwnedForm):
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text="The one that the sender has, if it has one already. Empty: one is generated, and shown once.",
     )
-    only_values = ValuesField(label="Is one of", help_text="One value in each line: capitals count. Empty: any.")
+    only_values = ValuesField(
+        label="Is one of", help_text="One value in each line, as it comes: capitals count. Empty: any value will do."
+    )
     match = forms.ChoiceField(
         label="Recognise leads by",
         required=False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -105,14 +105,6 @@ def linked(text: str, inbound: InboundWebhook, *statuses: str) -> SafeString:
     return format_html('<a class="lc-link" href="{}">{}</a>', receipts_url(inbound, *statuses), text)
 
 
-def mapping_url(inbound: InboundWebhook) -> str:
-    """The page of its mapping; "" where this installation has no such page."""
-    try:
-        return reverse("admin:webhooks_inboundwebhook_mapping", args=[inbound.pk])
-    except NoReverseMatch:
-        return ""
-
-
 def context(admin: InboundWebhookAdmin, request: HttpRequest, inbound: InboundWebhook) -> dict[str, Any]:
     may = admin.has_change_permission(request, inbound)
     sees_receipts = request.user.has_perm("webhooks.view_receipt")
@@ -127,7 +119,7 @@ def context(admin: InboundWebhookAdmin, request: HttpRequest, inbound: InboundWe
         "meta": _meta(inbound),
         "alarm": alarm(inbound),
         "buttons": list(_buttons(admin, inbound)) if may else [],
-        "mapping_url": mapping_url(inbound) if may else "",
+        "mapping_url": reverse("admin:webhooks_inboundwebhook_mapping", args=[inbound.pk]) if may else "",
         "address": address_of(inbound),
         "example": example(inbound),
         "card": _card(inbound),
