@@ -89,7 +89,7 @@ def test_examples(manager: KeyClient, world: World):
     assert set(ids) == {
         *("LEAD", "MESSAGE", "MERGE", "COMPANY", "ACTIVITY", "OPPORTUNITY", "PRODUCT", "TASK", "USER", "LEAVE"),
         *("PIPELINE", "TAG", "LIST", "CAMPAIGN", "CUSTOM-FIELD", "ACTIVITY-TYPE", "OPPORTUNITY-TYPE", "FORM"),
-        *("WEBHOOK", "AUTOMATION"),
+        *("WEBHOOK", "INBOUND-WEBHOOK", "AUTOMATION"),
     }
 
 
