@@ -107,6 +107,23 @@
       item.hidden = !matches;
       if (matches) open.forEach((above) => { above.hidden = false; });
     }
+    stop(form.querySelector("#mapping-tree > li:not([hidden])"));
+  }
+
+  // One stop of the Tab key in the tree: the arrows move in it.
+  function stop(at) {
+    for (const item of all("#mapping-tree > li")) {
+      all("button, summary", item).forEach((each) => { each.tabIndex = item === at ? 0 : -1; });
+    }
+  }
+
+  function move(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const item = event.target.closest("#mapping-tree > li");
+    if (!step || !item) return;
+    event.preventDefault();
+    const items = all("#mapping-tree > li:not([hidden])");
+    items[items.indexOf(item) + step]?.querySelector("[name=_pick]").focus();
   }
 
   function press(event) {
@@ -147,7 +164,10 @@
 
     form.addEventListener("click", press);
     form.addEventListener("submit", () => { changed = false; });
+    form.addEventListener("keydown", move);
     form.addEventListener("focusin", (event) => {
+      const item = event.target.closest("#mapping-tree > li");
+      if (item) stop(item);
       const row = event.target.closest("[data-row]");
       if (row) aim(event.target === value(row) || (!value(row).value && input(row, "from").value === "path") ? row : null);
       else if (!event.target.closest(".lc-map-sample")) aim(null);
@@ -180,6 +200,7 @@
     window.addEventListener("beforeunload", (event) => {
       if (changed) event.preventDefault();
     });
+    stop(form.querySelector("#mapping-tree > li"));
     mark();
   }
 

@@ -95,6 +95,23 @@ def test_what_is_stored_is_shown_and_saved_as_it_is(client, inbound):
     assert "Mapping of Website saved: 4 rows." in Page(client.get(address(inbound))).text
 
 
+def test_after_saving_what_was_refused_before_is_offered(client, inbound):
+    received(inbound, status="refused")
+    press(client, client.get(address(inbound)), "_save")
+    page = Page(client.get(address(inbound)))
+    assert "1 post that was refused can be taken now" in page.text
+    refused = f"{reverse('admin:webhooks_receipt_changelist')}?inbound={inbound.pk}&status__in=refused"
+    assert refused in page.links
+
+
+def test_a_refused_receipt_leads_to_the_mapping_by_it(client, inbound):
+    receipt = received(inbound, {"colour": "blue"}, status="refused")
+    received(inbound)
+    shown = Page(client.get(reverse("admin:webhooks_receipt_change", args=[receipt.pk])))
+    [link] = [link for link in shown.links if link.startswith(address(inbound))]
+    assert "blue" in Page(client.get(link)).text
+
+
 def test_a_row_is_added_changed_and_removed_without_scripts(client, inbound):
     received(inbound)
     page = press(client, client.get(address(inbound)), "_remove", "2")
@@ -312,6 +329,7 @@ def test_send_test_goes_through_the_pipeline_and_makes_no_lead(client, inbound):
     page = press(client, client.get(address(inbound)), "_test", sample=json.dumps(SENT))
     assert "The test passed." in Page(page).text
     receipt = Receipt.objects.get()
+    assert reverse("admin:webhooks_receipt_change", args=[receipt.pk]) in Page(page).links
     assert (receipt.status, receipt.sender) == ("test", "Send Test by manager")
     assert json.loads(bytes(receipt.body)) == SENT
     assert not Lead.objects.exists()

@@ -81,7 +81,10 @@ def test_a_lead_is_mapped_by_clicking(live_server: Any, page: Page, manager: Use
     expect(rows.nth(0)).to_contain_text("olivia@example.com")
 
     # A click makes a row, and waits for its field.
-    tree.get_by_role("button", name="q1").click()
+    tree.get_by_role("button", name="contact").focus()
+    page.keyboard.press("ArrowUp")
+    expect(tree.get_by_role("button", name="q1")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(rows.nth(1).get_by_label("Our field")).to_be_focused()
     rows.nth(1).get_by_label("Our field").select_option("full_name")
     expect(preview).to_contain_text("Olivia Hartley")

@@ -19,7 +19,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path, reverse
+from django.utils.html import format_html
 from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
 from leads import intake
@@ -29,6 +30,7 @@ from leads.admin.display import absolute, plural
 from leads.api.errors import Problem
 from leads.changes import unit
 from webhooks import looks
+from webhooks.admin import inbound_page
 from webhooks.admin.exchange import pretty
 from webhooks.admin.mapping_outcome import Outcome, outcome
 from webhooks.admin.mapping_rows import Draft, Options, drafts_of, numbered, step_input, typed
@@ -118,6 +120,7 @@ class MappingPage(Admin):
             return HttpResponseNotAllowed(["POST"])
         asked = _asked(request, inbound)
         sample = _sample(request, asked)
+        _note(request, asked, sample)
         context = {"outcome": _outcome(request, inbound, asked, sample), "sample": sample, "is_fragment": True}
         return TemplateResponse(request, "admin/webhooks/inboundwebhook/mapping_preview.html", context)
 
@@ -134,8 +137,7 @@ class MappingPage(Admin):
     ) -> HttpResponse:
         asked = replace(asked, drafts=numbered(asked.drafts))
         sample = _sample(request, asked)
-        if sample.tree is not None and sample.shows and asked.receipt is not None:
-            looks.note(request.user, asked.receipt)
+        _note(request, asked, sample)
         options = Options(translate.targets(setups.of(inbound.account_id)))
         found = _outcome(request, inbound, asked, sample)
         context = {
@@ -184,6 +186,11 @@ class MappingPage(Admin):
             trial.save(update_fields=["mapping", "only_path", "only_values", "match"])
             self.log_change(request, inbound, "Changed the mapping.")
         messages.success(request, f"Mapping of {inbound} saved: {plural(len(found.rows), 'row')}.")
+        refused = Receipt.objects.filter(inbound=inbound, status=ReceiptStatus.REFUSED).count()
+        if refused and request.user.has_perm("webhooks.reprocess_receipt"):
+            words = plural(refused, "post that was refused", "posts that were refused")
+            link = inbound_page.linked("process again", inbound, ReceiptStatus.REFUSED)
+            messages.info(request, format_html("{} can be taken now, if the mapping fits: {}.", words, link))
         chosen = f"?receipt={asked.receipt.pk}" if asked.receipt is not None else ""
         return HttpResponseRedirect(f"{request.path}{chosen}")
 
@@ -206,7 +213,8 @@ class MappingPage(Admin):
                 "errors": [{"path": one.field, "rule": one.rule, "message": one.message} for one in problem.faults],
             }
         self.log_change(request, inbound, "Sent a test.")
-        return Tested(code, pretty(json.dumps(answer)), _receipt_address(uid))
+        link = _receipt_address(uid) if request.user.has_perm("webhooks.view_receipt") else ""
+        return Tested(code, pretty(json.dumps(answer)), link)
 
 
 # --- the form --------------------------------------------------------------------------------------------------------
@@ -308,6 +316,11 @@ def _sample(request: HttpRequest, asked: Asked) -> Sample:
     return Sample(body, document, tree_of(document, named=shows), shows=shows)
 
 
+def _note(request: HttpRequest, asked: Asked, sample: Sample) -> None:
+    if sample.tree is not None and sample.shows and asked.receipt is not None:
+        looks.note(request.user, asked.receipt)
+
+
 def _receipts(inbound: InboundWebhook) -> Any:
     newest = Receipt.objects.filter(inbound=inbound).order_by("-received_at", "-pk")
     return newest.only("received_at", "status")[:MOST_RECEIPTS]
@@ -322,12 +335,8 @@ def _receipt_words(receipt: Receipt) -> str:
 
 
 def _receipt_address(uid: str) -> str:
-    """ "" where receipts have no page."""
     receipt = Receipt.objects.filter(uid=uid).only("pk").first()
-    try:
-        return reverse("admin:webhooks_receipt_change", args=[receipt.pk]) if receipt else ""
-    except NoReverseMatch:
-        return ""
+    return reverse("admin:webhooks_receipt_change", args=[receipt.pk]) if receipt is not None else ""
 
 
 # --- presets ---------------------------------------------------------------------------------------------------------

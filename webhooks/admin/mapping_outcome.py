@@ -103,7 +103,7 @@ def outcome(
         found,
         suggestions=suggestions(tree, rows, read, targets, kinds, inbound.match, by_value=shows)
         + _of_records(records, rows, targets),
-        marks=[(node.exact, targets[read[node.exact].field].label) for node in tree.nodes if node.exact in read],
+        marks=_marks(tree, read, targets),
         **_unmapped(tree, read),
     )
     if not rows:
@@ -136,6 +136,17 @@ def _warning(inbound: InboundWebhook, setup: Setup) -> str:
     key = rules.unmapped(inbound)
     label = rules.label_of(key, setup)
     return f"{label} is not mapped, and leads are recognised by it: each post makes another lead." if key else ""
+
+
+def _marks(tree: Tree, read: Mapping[str, Row], targets: Mapping[str, Field]) -> list[tuple[str, str]]:
+    """Of single values; of an array that is read as a whole, of the array alone."""
+    marks = []
+    for node in tree.nodes:
+        row = read.get(f"{node.exact}/0" if node.kind == "texts" else node.exact)
+        whole = bool(marks) and node.exact.startswith(f"{marks[-1][0]}/")
+        if row is not None and not whole and (node.kind != "texts" or not row.path.endswith("/0")):
+            marks.append((node.exact, targets[row.field].label))
+    return marks
 
 
 def _unmapped(tree: Tree, read: Collection[str]) -> dict[str, Any]:

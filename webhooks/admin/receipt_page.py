@@ -74,6 +74,7 @@ def context(request: HttpRequest, receipt: Receipt) -> dict[str, Any]:
         "lead": lead(receipt),
         "may_see": may_see,
         "inbound_url": _inbound_url(request, receipt),
+        "mapping_url": _mapping_url(request, receipt),
         "reason": reason(receipt),
     }
     if may_see:
@@ -95,6 +96,13 @@ def _inbound_url(request: HttpRequest, receipt: Receipt) -> str:
     if receipt.inbound_id is None or not request.user.has_perm("webhooks.view_inboundwebhook"):
         return ""
     return reverse("admin:webhooks_inboundwebhook_change", args=[receipt.inbound_id])
+
+
+def _mapping_url(request: HttpRequest, receipt: Receipt) -> str:
+    """Where its webhook is mapped by this very receipt."""
+    if receipt.inbound_id is None or not request.user.has_perm("webhooks.change_inboundwebhook"):
+        return ""
+    return f"{reverse('admin:webhooks_inboundwebhook_mapping', args=[receipt.inbound_id])}?receipt={receipt.pk}"
 
 
 def _standing(receipt: Receipt) -> tuple[str, str, str]:
