@@ -260,6 +260,14 @@ def test_the_preview_names_path_and_rule_of_what_would_be_refused(client, inboun
     assert "such as name@example.com. path contact/work/email, rule email" in text
 
 
+@pytest.mark.parametrize("field", ["created_date", "type", "score", "tags", "meta", "owner"])
+@pytest.mark.parametrize("value", ["soon", {"a": [1]}, [[1], 2], True], ids=str)
+def test_a_value_of_another_kind_is_shown_as_it_came(client, inbound, field, value):
+    InboundWebhook.objects.update(mapping=[{"field": field, "path": "value"}])
+    received(inbound, {"value": value})
+    assert client.get(address(inbound)).status_code == 200
+
+
 def test_the_preview_warns_when_leads_cannot_be_recognised(client, inbound):
     received(inbound)
     page = client.get(address(inbound))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import Truncator
 
 from leads import intake
 from leads import setup as setups
@@ -171,7 +172,11 @@ def _came(draft: Draft, values: Mapping[str, Any], shows: bool) -> str:
         return "Nothing stands there in this sample."
     if not shows and draft.source == "path":
         return "Has a value" if values[draft.field] is not None else "Empty"
-    return words(draft.field, values[draft.field])
+    try:
+        return words(draft.field, values[draft.field])
+    except (ValueError, TypeError, OverflowError):
+        # Not a value of this kind: the rules say so in the preview.
+        return Truncator(str(values[draft.field])).chars(200)
 
 
 def _told(one: Mapping[str, Any], targets: Mapping[str, Field]) -> Told:
