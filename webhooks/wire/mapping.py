@@ -18,6 +18,8 @@ LONGEST_PATH: Final = 500
 MOST_SEGMENTS: Final = 32
 MOST_ROWS: Final = 200
 MOST_VALUES: Final = 1000
+# Beyond it, Python may refuse to write a number out.
+_LARGEST_KEY: Final = 10**100
 
 Kind = Literal["text", "email", "number", "integer", "boolean", "datetime", "date", "several", "any"]
 """What a field takes: several is an array of texts, any a JSON value as it came."""
@@ -181,23 +183,18 @@ def _step(value: object, segment: str) -> Iterator[Any]:
         if len(segment) < 10 and int(segment) < len(value):
             yield value[int(segment)]
         return
-    key, is_choice, wanted = segment.partition("=")
-    for each in value:
-        if not isinstance(each, dict):
-            continue
-        if is_choice:
-            given = _within(each, _plain(key))
-            if isinstance(given, str | int) and not isinstance(given, bool) and _is(given, _plain(wanted)):
-                yield each
-        elif name in each:
-            yield each[name]
+    elements = (each for each in value if isinstance(each, dict))
+    if "=" in segment:
+        key, _, wanted = (_plain(part) for part in segment.partition("="))
+        yield from (each for each in elements if _is(_within(each, key), wanted))
+    else:
+        yield from (each[name] for each in elements if name in each)
 
 
-def _is(given: str | int, wanted: str) -> bool:
-    try:
-        return str(given) == wanted
-    except ValueError:  # Python writes no number of so many digits
-        return False
+def _is(given: object, wanted: str) -> bool:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return abs(given) < _LARGEST_KEY and str(given) == wanted
+    return given == wanted
 
 
 def _within(element: dict[str, Any], name: str) -> Any:

@@ -92,6 +92,10 @@ CONTACT = {"contact": {"work": {"email": "jo@example.com"}, "phones": ["1", "2"]
         ([{"key": "email", "value": 1}, {"key": "email", "value": 2}], "key=email/value", [1, 2]),
         ([{"key": 5, "value": 1}, {"key": True, "value": 2}, {"key": None}], "key=5/value", [1]),
         ([{"key": True}], "key=True", []),
+        ([{"key": 5}], "key=05", []),
+        ([{"key": -5, "v": 1}, {"key": 5}], "key=-5/v", [1]),
+        ([{"key": 5}], "key=--5", []),
+        ([{"key": 10**5000}], "key=1", []),
         ([{"key": "a=b", "v": 1}], "key=a~2b/v", [1]),
         ([{"a=b": 1}], "a~2b", [1]),
         ([{"k=y": "x", "v": 1}], "k~2y=x/v", [1]),
@@ -170,8 +174,9 @@ def test_any_takes_it_as_it_came():
 
 
 def test_what_came_empty_is_none_and_what_did_not_come_is_left_alone():
-    for empty in (None, "", "  ", [], {}, [None], ["", None]):
+    for empty in (None, "", "  ", [], [None], ["", None]):
         assert value({"a": empty}, "a") is None
+    assert value({"a": {}}, "a", "any") == {}
     assert value({}, "a") is ...
     assert mapped({}, Row("field", "a")) == Mapped({}, [], {})
 
@@ -230,6 +235,7 @@ def test_numbers_become_texts_and_texts_numbers_where_such_are_wanted(given_, ki
 @pytest.mark.parametrize("kind", ["text", "email", "number", "integer", "boolean", "datetime", "date"])
 def test_an_object_is_no_single_value(kind):
     assert rule({"a": {"b": 1}}, "a", kind) == "scalar"
+    assert rule({"a": {}}, "a", kind) == "scalar"
 
 
 # --- transforms ------------------------------------------------------------------------------------------------------
