@@ -1,14 +1,17 @@
-"""API keys: made, shown once, revoked."""
+"""API keys: made, shown once, regenerated, revoked."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -20,11 +23,19 @@ from unfold.widgets import (
 )
 
 from leads.admin.base import Admin, go_to, is_key, scope_of
-from leads.admin.display import ago, badge, clip, mono
+from leads.admin.display import ago, at, badge, clip, mono
 from leads.models import ApiKey
 from leads.models.apikey import NEEDS, Scope
 from leads.scope import Scope as Reach
+from leads.scope import may_touch
 
+# Seconds that the old key works on -> what that is called.
+GRACES = {
+    0: "stops at once",
+    60 * 60: "works for 1 hour more",
+    24 * 60 * 60: "works for 24 hours more",
+    7 * 24 * 60 * 60: "works for 7 days more",
+}
 # How long the page that follows has to come for the secret, in seconds.
 _SHOWN_WITHIN = 120
 
@@ -79,10 +90,8 @@ class ApiKeyForm(forms.ModelForm):
         return moment
 
 
-class RevokeForm(BaseDialogForm):
+class KeyDialog(BaseDialogForm):
     """Raises Http404 for a key that the user does not see, before anything of it is shown."""
-
-    form_before_template = "admin/leads/apikey/revoke_dialog.html"
 
     def __init__(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
@@ -94,6 +103,25 @@ class RevokeForm(BaseDialogForm):
 
     def get_before_template_context(self, request: HttpRequest, object_id: Any = None) -> dict[str, Any]:
         return {"key": self.key}
+
+
+class RevokeForm(KeyDialog):
+    form_before_template = "admin/leads/apikey/revoke_dialog.html"
+
+
+class StopOldForm(KeyDialog):
+    form_before_template = "admin/leads/apikey/stop_old_dialog.html"
+
+
+class RegenerateForm(KeyDialog):
+    form_before_template = "admin/leads/apikey/regenerate_dialog.html"
+
+    grace = forms.ChoiceField(
+        label="The old key",
+        choices=[(str(seconds), words) for seconds, words in GRACES.items()],
+        widget=UnfoldAdminSelectWidget,
+        error_messages={"invalid_choice": "The old key must stop at one of the times on offer."},
+    )
 
 
 def visible(request: HttpRequest) -> QuerySet[ApiKey]:
@@ -110,7 +138,7 @@ class ApiKeyAdmin(Admin):
     search_fields = ("name", "prefix")
     search_help_text = "Name or first characters"
     ordering = ("-created_at", "-id")
-    actions_detail = ("revoke",)
+    actions_detail = ("revoke", "stop_old", "regenerate")
     empty_title = "No API keys yet"
     empty_text = "Programs sign in to the API with a key."
 
@@ -181,12 +209,15 @@ class ApiKeyAdmin(Admin):
         page = self.url("change", obj)
         response = super().response_add(request, obj, page)
         response.headers["Location"] = page
+        return self._shown_next(request, response, obj, request._secret)  # type: ignore[attr-defined]
+
+    def _shown_next(self, request: HttpRequest, response: HttpResponse, key: ApiKey, secret: str) -> HttpResponse:
         response.set_signed_cookie(
-            _cookie(obj.pk),
-            request._secret,  # type: ignore[attr-defined]
+            _cookie(key.pk),
+            secret,
             salt=_SALT,
             max_age=_SHOWN_WITHIN,
-            path=page,
+            path=self.url("change", key),
             secure=request.is_secure(),
             httponly=True,
             samesite="Strict",
@@ -216,11 +247,65 @@ class ApiKeyAdmin(Admin):
             context["state"] = state_of(kwargs["obj"])
         return super().render_change_form(request, context, *args, **kwargs)
 
-    # --- revoke ---
+    # --- regenerate, stop the old one, revoke ---
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         key = self.get_object(request, str(object_id))
-        return super().get_actions_detail(request, object_id) if key and key.revoked_at is None else []
+        if key is None or key.revoked_at is not None:
+            return []
+        every = super().get_actions_detail(request, object_id)
+        hidden = set() if key.old_works else {"stop_old"}
+        if not self._may_regenerate(request, key):
+            hidden.add("regenerate")
+        return [one for one in every if one.action_name.rpartition("_leads_apikey_")[2] not in hidden]
+
+    def _may_regenerate(self, request: HttpRequest, key: ApiKey) -> bool:
+        """Whoever sees the new secret could do what its maker may: nobody gets more than their own rights by it."""
+        needed = {permission for scope in key.scopes for permission in NEEDS.get(scope, ())}
+        return key.user == request.user or (may_touch(request.user, key.user) and request.user.has_perms(needed))
+
+    @action(
+        description="Regenerate…",
+        permissions=["change"],
+        url_path="regenerate",
+        icon="autorenew",
+        variant=ActionVariant.DEFAULT,
+        dialog={
+            "title": "Regenerate this API key?",
+            "description": "",
+            "form_class": RegenerateForm,
+            "form_submit_text": "Regenerate key",
+        },
+    )
+    def regenerate(self, request: HttpRequest, form: RegenerateForm, object_id: str) -> HttpResponse:
+        key = ApiKey.objects.select_for_update(of=("self",)).get(pk=form.key.pk)
+        if key.revoked_at is not None or not self._may_regenerate(request, key):
+            raise PermissionDenied
+        before = key.prefix
+        secret = key.regenerate(timedelta(seconds=int(form.cleaned_data["grace"])))
+        until = f"works until {at(key.old_until)}" if key.old_until else "stopped"
+        self.log_change(request, key, f"Regenerated: {before}… is {key.prefix}… now.")
+        messages.success(request, format_html("API key {} regenerated. The old one {}.", key, until))
+        return self._shown_next(request, go_to(request, self.url("change", key)), key, secret)
+
+    @action(
+        description="Stop old key…",
+        permissions=["change"],
+        url_path="stop-old",
+        icon="timer_off",
+        variant=ActionVariant.DEFAULT,
+        dialog={
+            "title": "Stop the old key now?",
+            "description": "",
+            "form_class": StopOldForm,
+            "form_submit_text": "Stop old key",
+        },
+    )
+    def stop_old(self, request: HttpRequest, form: StopOldForm, object_id: str) -> HttpResponse:
+        form.key.stop_old()
+        self.log_change(request, form.key, "Stopped the old key.")
+        messages.success(request, f"The old key of {form.key} stopped.")
+        return go_to(request, self.url("change", form.key))
 
     @action(
         description="Revoke…",

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -39,8 +40,9 @@ from leads.admin.filters import (
     TypeFilter,
 )
 from leads.admin.lead_actions import NOBODY
+from leads.admin.lead_duplicates import TITLE as DUPLICATES
+from leads.admin.lead_duplicates import LeadDuplicates
 from leads.admin.lead_form import MEASURED, LeadForm, keys_of
-from leads.admin.lead_merge import LeadMerge
 from leads.admin.message import thread
 from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
@@ -77,7 +79,7 @@ _WIDE = frozenset({"hours", "pairs", "questions", "comparables", "texts"})
 
 
 @admin.register(Lead)
-class LeadAdmin(LeadMerge):
+class LeadAdmin(LeadDuplicates):
     list_display = (
         "who",
         "status_badge",
@@ -200,7 +202,10 @@ class LeadAdmin(LeadMerge):
             "Unassigned": {"owner": NOBODY},
             "My leads": {"owner": ME},
         }
-        return super().changelist_view(request, self.views(request, views) | (extra_context or {}))
+        tabs = self.views(request, views)
+        page = reverse("admin:leads_lead_duplicates")
+        tabs["tab_list"][0]["items"].append({"title": DUPLICATES, "link": page, "has_permission": True})
+        return super().changelist_view(request, tabs | (extra_context or {}))
 
     # --- the form ---
 

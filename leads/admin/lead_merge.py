@@ -105,7 +105,7 @@ class LeadMerge(LeadActions):
             return None
         if self._one_account(request, queryset, "a lead stays in its account") is None:
             return None
-        return HttpResponseRedirect(_address(pks))
+        return HttpResponseRedirect(address(pks))
 
     def get_custom_urls(self) -> Any:
         return (
@@ -231,7 +231,7 @@ slots.register_panel(merged_from)
 # --- what the page shows and sends -----------------------------------------------------------------------------------
 
 
-def _address(pks: Sequence[int]) -> str:
+def address(pks: Sequence[int]) -> str:
     return f"{reverse('admin:leads_lead_merge')}?{urlencode({'lead': sorted(pks)}, doseq=True)}"
 
 

@@ -97,6 +97,22 @@ class ApiKey(models.Model):
         self.digest = digest(secret)
         return secret
 
+    def regenerate(self, grace: timedelta) -> str:
+        """Give it another secret and return that. The one that it had is good for the grace; an older one stops."""
+        self.old_digest, self.old_until = (self.digest, timezone.now() + grace) if grace else (None, None)
+        secret = self.generate()
+        self.save(update_fields=["prefix", "digest", "old_digest", "old_until"])
+        return secret
+
+    def stop_old(self) -> None:
+        """The secret that it had before opens nothing any more."""
+        self.old_digest = self.old_until = None
+        self.save(update_fields=["old_digest", "old_until"])
+
+    @property
+    def old_works(self) -> bool:
+        return self.old_until is not None and self.old_until > timezone.now()
+
     @classmethod
     def find(cls, secret: str) -> Self | None:
         """The usable key with this secret: not revoked, not expired, its maker active."""

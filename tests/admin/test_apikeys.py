@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
@@ -61,7 +62,6 @@ def test_a_key_is_made_shown_once_and_found_by_its_secret(crm, sign_in):
 
 
 def test_the_secret_rests_nowhere_on_the_server(crm, sign_in):
-    from django.contrib.admin.models import LogEntry
     from django.contrib.sessions.models import Session
 
     client = sign_in(crm.manager)
@@ -144,6 +144,74 @@ def test_the_list_names_prefix_scopes_maker_use_and_state(crm, sign_in):
         assert state in text
     assert "Foreign" not in text
     assert active.digest not in text
+
+
+@pytest.mark.parametrize(("grace", "works"), [("0", False), ("3600", True), ("86400", True), ("604800", True)])
+def test_a_key_is_regenerated_and_shown_once(crm, sign_in, grace, works):
+    client, key = sign_in(crm.manager), made(crm)
+    old = key.generate()
+    key.save()
+    before = key.prefix
+    response = client.post(page_of(key, "regenerate"), REVOKE | {"grace": grace})
+    assert response.headers["HX-Redirect"] == page_of(key)
+    shown = client.get(page_of(key))
+    secret, text = shown.context["secret"], Page(shown).text
+    assert secret in text and secret != old
+    key.refresh_from_db()
+    assert ApiKey.find(secret) == key
+    assert (ApiKey.find(old) == key) is works
+    assert ("Works until" in text, "Stop old key…" in text) == (works, works)
+    if works:
+        assert abs((key.old_until - timezone.now()).total_seconds() - int(grace)) < 60
+    assert secret not in str(ApiKey.objects.values().get()) and old not in str(ApiKey.objects.values().get())
+    assert secret not in client.get(page_of(key)).content.decode()
+    # The history names it by what it began with.
+    logged = LogEntry.objects.get(object_id=str(key.pk)).get_change_message()
+    assert before in logged and key.prefix in logged and secret not in logged and old not in logged
+
+
+def test_the_old_key_is_stopped_before_its_time(crm, sign_in):
+    client, key = sign_in(crm.manager), made(crm)
+    old = key.generate()
+    new = key.regenerate(timedelta(days=7))
+    newest = key.regenerate(timedelta(days=7))
+    assert [ApiKey.find(secret) for secret in (old, new, newest)] == [None, key, key]
+    client.post(page_of(key, "stop-old"), REVOKE)
+    assert [ApiKey.find(secret) for secret in (new, newest)] == [None, key]
+    text = Page(client.get(page_of(key))).text
+    assert "Works until" not in text and "Stop old key…" not in text
+
+
+def test_revoking_stops_both(crm, sign_in):
+    key = made(crm)
+    old = key.generate()
+    new = key.regenerate(timedelta(days=7))
+    sign_in(crm.manager).post(page_of(key, "revoke"), REVOKE)
+    assert [ApiKey.find(secret) for secret in (old, new)] == [None, None]
+
+
+def test_nobody_gets_a_key_that_may_more_than_they(crm, sign_in):
+    """The new secret would open what its maker may."""
+    crm.manager.groups.clear()
+    crm.manager.user_permissions.set(Permission.objects.filter(codename__in=["view_apikey", "change_apikey"]))
+    key, own = made(crm, user=crm.superuser), made(crm, name="own")
+    crm.staff.groups.clear()
+    client = sign_in(crm.manager)
+    digest_before = key.digest
+    assert client.post(page_of(key, "regenerate"), REVOKE | {"grace": "0"}).status_code in (403, 404)
+    key.refresh_from_db()
+    assert key.digest == digest_before
+    assert own.pk
+
+
+def test_who_may_not_change_keys_regenerates_none(crm, sign_in):
+    key = made(crm)
+    for user, status in ((crm.auditor, 403), (crm.staff, 403), (crm.other_manager, 404)):
+        client = sign_in(user)
+        for view in ("regenerate", "stop-old"):
+            assert client.post(page_of(key, view), REVOKE | {"grace": "0"}).status_code == status, (user, view)
+    key.refresh_from_db()
+    assert key.digest and key.old_digest is None
 
 
 def test_on_a_stored_key_only_the_name_changes(crm, sign_in):
