@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -253,11 +254,10 @@ class ApiKeyAdmin(Admin):
         key = self.get_object(request, str(object_id))
         if key is None or key.revoked_at is not None:
             return []
-        every = super().get_actions_detail(request, object_id)
-        hidden = set() if key.old_works else {"stop_old"}
+        useless = set() if key.old_works else {"leads_apikey_stop_old"}
         if not self._may_regenerate(request, key):
-            hidden.add("regenerate")
-        return [one for one in every if one.action_name.rpartition("_leads_apikey_")[2] not in hidden]
+            useless.add("leads_apikey_regenerate")
+        return [one for one in super().get_actions_detail(request, object_id) if one.action_name not in useless]
 
     def _may_regenerate(self, request: HttpRequest, key: ApiKey) -> bool:
         """Whoever sees the new secret could do what its maker may: nobody gets more than their own rights by it."""
@@ -278,11 +278,13 @@ class ApiKeyAdmin(Admin):
         },
     )
     def regenerate(self, request: HttpRequest, form: RegenerateForm, object_id: str) -> HttpResponse:
-        key = ApiKey.objects.select_for_update(of=("self",)).get(pk=form.key.pk)
-        if key.revoked_at is not None or not self._may_regenerate(request, key):
-            raise PermissionDenied
-        before = key.prefix
-        secret = key.regenerate(timedelta(seconds=int(form.cleaned_data["grace"])))
+        with transaction.atomic():
+            # Of two at once the second one's old key is the first one's new one.
+            key = ApiKey.objects.select_for_update(of=("self",)).get(pk=form.key.pk)
+            if key.revoked_at is not None or not self._may_regenerate(request, key):
+                raise PermissionDenied
+            before = key.prefix
+            secret = key.regenerate(timedelta(seconds=int(form.cleaned_data["grace"])))
         until = f"works until {at(key.old_until)}" if key.old_until else "stopped"
         self.log_change(request, key, f"Regenerated: {before}… is {key.prefix}… now.")
         messages.success(request, format_html("API key {} regenerated. The old one {}.", key, until))
