@@ -32,10 +32,10 @@ from leads.scope import may_touch
 
 # Seconds that the old key works on -> what that is called.
 GRACES = {
-    0: "stops at once",
-    60 * 60: "works for 1 hour more",
-    24 * 60 * 60: "works for 24 hours more",
-    7 * 24 * 60 * 60: "works for 7 days more",
+    0: "Stops at once",
+    60 * 60: "Works for 1 hour more",
+    24 * 60 * 60: "Works for 24 hours more",
+    7 * 24 * 60 * 60: "Works for 7 days more",
 }
 # How long the page that follows has to come for the secret, in seconds.
 _SHOWN_WITHIN = 120

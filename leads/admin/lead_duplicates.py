@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from leads import duplicates
 from leads.admin import slots
@@ -67,7 +68,7 @@ class LeadDuplicates(LeadMerge):
             "title": TITLE,
             "opts": self.opts,
             "crumbs": [{}, {"title": "leads", "link": self.url("changelist")}, {"title": TITLE}],
-            "reasons": [(key, f"Same {words}", key == reason) for key, words in _WORDS.items()],
+            "reasons": [(key, capfirst(words), key == reason) for key, words in _WORDS.items()],
             "groups": [_shown(group, reason) for group in found],
             "most": MOST_OF_GROUP,
             "may": self.has_merge_permission(request),
