@@ -87,8 +87,13 @@
     requestAnimationFrame(() => row.classList.add("filled"));
   }
 
-  // Which values of the tree a row reads, as the preview says.
+  // Which values of the tree a row reads, and which rows are wrong, as the preview says.
   function mark() {
+    for (const row of shown()) {
+      const wrong = row.querySelector(".lc-map-told").classList.contains("faulty");
+      row.classList.toggle("faulty", wrong);
+      for (const part of ["field", "value"]) input(row, part).setAttribute("aria-invalid", String(wrong));
+    }
     const labels = new Map(all("#mapping-marks > li").map((one) => [one.dataset.place, one.textContent]));
     for (const item of all("#mapping-tree > li")) {
       item.querySelector(".lc-tree-used").textContent = labels.get(item.dataset.place) || "";
@@ -194,7 +199,7 @@
     document.getElementById("tree-find")?.addEventListener("keydown", (event) => {
       if (event.key === "Enter") event.preventDefault();
     });
-    document.addEventListener("htmx:afterSwap", (event) => {
+    document.addEventListener("htmx:afterSettle", (event) => {
       if (event.target.id === "mapping-preview") mark();
     });
     window.addEventListener("beforeunload", (event) => {

@@ -260,8 +260,9 @@ def test_the_preview_names_path_and_rule_of_what_would_be_refused(client, inboun
     assert "such as name@example.com. path contact/work/email, rule email" in text
 
 
-@pytest.mark.parametrize("field", ["created_date", "type", "score", "tags", "meta", "owner"])
-@pytest.mark.parametrize("value", ["soon", {"a": [1]}, [[1], 2], True], ids=str)
+@pytest.mark.parametrize(
+    ("field", "value"), [("created_date", "soon"), ("type", [[1], 2]), ("score", "high"), ("meta", True)]
+)
 def test_a_value_of_another_kind_is_shown_as_it_came(client, inbound, field, value):
     InboundWebhook.objects.update(mapping=[{"field": field, "path": "value"}])
     received(inbound, {"value": value})
@@ -296,7 +297,7 @@ def test_suggestions_are_added_one_by_one_or_all(client, inbound):
     ]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ["leadpro", "facebook_lead_ads", "typeform"])
 def test_a_preset_brings_rows_that_its_own_sample_passes(client, inbound, name):
     page = press(client, client.get(address(inbound)), "_preset", choose_preset=name)
     assert "would make a new lead" in Page(page).text

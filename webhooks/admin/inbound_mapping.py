@@ -102,7 +102,7 @@ class MappingPage(Admin):
 
     def mapping_view(self, request: HttpRequest, inbound_id: int) -> HttpResponse:
         inbound = self._inbound(request, inbound_id)
-        if request.method == "GET":
+        if request.method in ("GET", "HEAD"):
             return self._page(request, inbound, _stored(request, inbound))
         if request.method != "POST":
             return HttpResponseNotAllowed(["GET", "POST"])

@@ -141,7 +141,7 @@ def _warning(inbound: InboundWebhook, setup: Setup) -> str:
 
 def _marks(tree: Tree, read: Mapping[str, Row], targets: Mapping[str, Field]) -> list[tuple[str, str]]:
     """Of single values; of an array that is read as a whole, of the array alone."""
-    marks = []
+    marks: list[tuple[str, str]] = []
     for node in tree.nodes:
         row = read.get(f"{node.exact}/0" if node.kind == "texts" else node.exact)
         whole = bool(marks) and node.exact.startswith(f"{marks[-1][0]}/")
@@ -197,8 +197,10 @@ def _lead(
     after = _flat(rehearsed.lead)
     blank = _flat(Lead(account_id=inbound.account_id).values())
     if rehearsed.action == "created":
-        parts = [_part(key, value, None, targets, shows) for key, value in after.items() if value != blank.get(key)]
-        return {"parts": parts}
+        kept = [key for key, value in after.items() if value != blank.get(key)]
+        # What was mapped, then what follows from it and from the webhook.
+        kept.sort(key=lambda key: key not in given)
+        return {"parts": [_part(key, after[key], None, targets, shows) for key in kept]}
     visible = scope_of(request).leads() if request.user.has_perm("leads.view_lead") else Lead.objects.none()
     lead = visible.filter(account_id=inbound.account_id, pk=rehearsed.lead["id"]).first()
     if lead is None:

@@ -63,6 +63,10 @@ class Draft:
         return not (self.field or self.value or self.fallback or self.steps)
 
     @property
+    def is_unfinished(self) -> bool:
+        return not (self.field and self.value)
+
+    @property
     def shown_steps(self) -> list[dict[str, Any]]:
         return [step_input(step) for step in self.steps]
 
