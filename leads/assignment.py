@@ -24,9 +24,11 @@ def owner_of(account_id: int, assign: str, person_id: int | None, office_id: int
     office_id   of the lead: among its people; None: among all of the account
     """
     if assign not in (IN_TURN, LEAST_LOADED):
+        if person_id is None:
+            return None
         # Who has left gets no more leads.
         everybody = Scope(account_id, None).choosable_owners(account_id)
-        return person_id if person_id is not None and everybody.filter(pk=person_id).exists() else None
+        return person_id if everybody.filter(pk=person_id).exists() else None
     people = candidates(account_id, office_id)
     if assign == LEAST_LOADED:
         person = least_loaded(people, account_id)

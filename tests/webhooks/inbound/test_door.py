@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 import pytest
 from django.contrib.auth.models import Group
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from leads.models import Account, ApiKey, Lead, User
 from leads.models.apikey import Scope
 from tests import factories
 from tests.webhooks.inbound.conftest import MAPPING, SAMPLE, new_key
+from webhooks.inbound import process
 from webhooks.models import InboundWebhook, Receipt, Verification
 from webhooks.wire.signature import sign_standard
 
@@ -57,6 +59,45 @@ def sealed(account: Account) -> InboundWebhook:
     return InboundWebhook.objects.create(
         account=account, name="Sealed", mapping=MAPPING, verification=Verification.HMAC, secret=SECRET
     )
+
+
+def test_what_a_killed_process_left_is_applied_by_the_worker_or_by_the_next_post(inbound, secret, monkeypatch):
+    """It died between the receipt and the lead."""
+
+    def die(*arguments: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webhooks.inbound.process.apply.apply", die)
+        for name in ("m1", "m2"):
+            body = json.dumps(SAMPLE | {"email": f"{name}@example.com"}).encode()
+            with pytest.raises(SystemExit):
+                ask(inbound.uid, body, **bearer(secret), webhook_id=name)
+    assert list(Receipt.objects.values_list("status", flat=True)) == ["received"] * 2
+    assert not Lead.objects.exists()
+    assert process.waiting() == []
+    assert ask(inbound.uid, body, **bearer(secret), webhook_id="m2").json()["action"] == "created"
+    Receipt.objects.update(received_at=timezone.now() - process.LEFT_BEHIND - timedelta(seconds=1))
+    [(left,)] = process.waiting()
+    for _ in range(3):  # a job may be run several times
+        process.finish(left)
+    assert process.waiting() == []
+    assert sorted(Lead.objects.values_list("email", flat=True)) == ["m1@example.com", "m2@example.com"]
+
+
+def test_a_database_that_does_not_answer_is_a_503_and_the_receipt_is_tried_again(inbound, secret, monkeypatch):
+    def fail(*arguments: Any) -> None:
+        raise OperationalError("password of the database in here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webhooks.inbound.process.apply.apply", fail)
+        response = ask(inbound.uid, **bearer(secret))
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert b"password" not in response.content
+    receipt = Receipt.objects.get()
+    assert (receipt.status, receipt.tries) == ("received", 1)
+    process.finish(receipt.pk)
+    assert Lead.objects.count() == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
