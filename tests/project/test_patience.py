@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leadcrm.patience import LARGEST, LARGEST_HEAD, Arrival, awaited
+from leadcrm.patience import LARGEST, LARGEST_BY_PATH, LARGEST_HEAD, Arrival, awaited
+from leads.api import parser
 from tests.program import Program, wait_until
+from webhooks import views
 
 HEAD = b"PUT /in/x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -38,6 +40,11 @@ HEAD = b"PUT /in/x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 )
 def test_which_bodies_are_waited_for(path: bytes, fields: bytes, waits_for: int | None):
     assert awaited(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + fields) == waits_for
+
+
+def test_no_body_is_waited_for_that_is_refused_afterwards():
+    assert parser.LARGEST_BODY == LARGEST
+    assert dict(LARGEST_BY_PATH)[b"/in/"] == views.LARGEST_BODY
 
 
 @pytest.mark.parametrize("step", [1, 3, 50, 70_000])
