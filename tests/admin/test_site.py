@@ -40,6 +40,8 @@ ALL = {
     "Accounts",
     "Webhooks",
     "Webhook History",
+    "Inbound webhooks",
+    "Receipts",
     "Test inbox",
     "API keys",
     "People",
