@@ -15,13 +15,14 @@ from leads.admin.base import scope_of
 from leads.models import Lead, Office, Opportunity
 from leads.validation import read_phone
 from webhooks import dialects
-from webhooks.models import Delivery, Status, Webhook
+from webhooks.models import Delivery, InboundWebhook, Receipt, Status, Webhook
 from webhooks.outbound.selection import Selection
 
 PER_KIND = 5
 LONGEST = 100
 _LEAD_COLUMNS = ("full_name", "email", "phone", "postcode", "property_reference")
 _MESSAGE_ID = re.compile(r"msg_[0-9A-Za-z_-]+")
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 
 # Other words for our pages: those of the systems' menus and manuals, and what people say.
 WORDS: Mapping[str, Sequence[str]] = {
@@ -73,6 +74,16 @@ WORDS: Mapping[str, Sequence[str]] = {
         "dead letters",
         "errors",
     ),
+    "webhooks_inboundwebhook_changelist": (
+        "receive data",
+        "add action",
+        "lead capture",
+        "field mapping",
+        "deduplication",
+        "zapier",
+        "settings > webhooks",
+    ),
+    "webhooks_receipt_changelist": ("inbound log", "inbound history", "refused posts", "process again", "errors"),
     "webhooks_inbox": ("test receiver", "test endpoint", "sample endpoint", "request bin", "try a webhook"),
     "leads_apikey_changelist": (
         "developers section",
@@ -161,6 +172,29 @@ def _webhooks(request: HttpRequest, words: str) -> Iterator[SearchResult]:
         yield SearchResult(webhook.name, f"Webhook, {system}", link, "webhook")
 
 
+def _inbound(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    """By name, or by the webhook id that a sender has."""
+    scope = scope_of(request)
+    if not scope.whole_account:
+        return
+    known = InboundWebhook.objects.filter(scope.in_account(), Q(name__icontains=words) | Q(uid=words))
+    for inbound in known.order_by("name")[:PER_KIND]:
+        link = page("webhooks_inboundwebhook_change", inbound.pk)
+        yield SearchResult(inbound.name, "Inbound webhook", link, "call_received")
+
+
+def _receipts(request: HttpRequest, words: str) -> Iterator[SearchResult]:
+    """By X-Request-ID, whole: it is what a sender's log shows."""
+    scope = scope_of(request)
+    if not (scope.whole_account and _REQUEST_ID.fullmatch(words)):
+        return
+    for receipt in Receipt.objects.filter(scope.in_account(), uid=words).defer("body", "claims", "headers"):
+        state = receipt.get_status_display()
+        yield SearchResult(
+            str(receipt), f"Receipt, {state}", page("webhooks_receipt_change", receipt.pk), "receipt_long"
+        )
+
+
 def _deliveries(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     """By webhook-id, whole: it is what a receiver's log shows."""
     if not _MESSAGE_ID.fullmatch(words):
@@ -179,6 +213,8 @@ _KINDS: Sequence[tuple[str, Callable[[HttpRequest, str], Iterator[SearchResult]]
     ("leads.view_lead", _leads),
     ("leads.view_opportunity", _opportunities),
     ("webhooks.view_webhook", _webhooks),
+    ("webhooks.view_inboundwebhook", _inbound),
+    ("webhooks.view_receipt", _receipts),
     ("leads.view_office", _offices),
     ("webhooks.view_delivery", _deliveries),
 )

@@ -9,7 +9,7 @@ from leads.models import User
 from tests import factories
 from tests.admin import people
 from tests.admin.test_home import deliver
-from webhooks.models import Status
+from webhooks.models import InboundWebhook, Receipt, Status
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,20 @@ def test_nothing_is_found_of_another_account() -> None:
     for words in ("olivia", "leeds", "leadpro production", delivery.message_id):
         assert titles(elsewhere, words) == [], words
     assert titles(people.superuser(), "leeds") == ["Leeds Central"]
+
+
+def test_an_inbound_webhook_and_its_receipt_are_found_by_what_a_sender_knows_of_them() -> None:
+    inbound = InboundWebhook.objects.create(account=factories.account(), name="Zapier")
+    receipt = Receipt.objects.create(
+        inbound=inbound, account=inbound.account, inbound_name="Zapier", uid="0a" * 16, body=b"{}"
+    )
+    manager, elsewhere = people.manager(), people.manager(account=factories.account("Harbour Lettings"), name="them")
+    for words in ("zapi", inbound.uid):
+        assert ("Zapier", f"/admin/webhooks/inboundwebhook/{inbound.pk}/change/") in found(manager, words)
+        assert "Zapier" not in titles(elsewhere, words)
+    assert found(manager, receipt.uid) == [(str(receipt), f"/admin/webhooks/receipt/{receipt.pk}/change/")]
+    assert found(elsewhere, receipt.uid) == []
+    assert titles(manager, "receive data") == ["Inbound webhooks"]
 
 
 def test_staff_find_the_leads_of_their_offices_and_no_webhook() -> None:
