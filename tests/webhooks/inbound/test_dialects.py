@@ -12,7 +12,7 @@ from leads.models import Lead
 from tests.webhooks.inbound.conftest import new_key
 from tests.webhooks.inbound.dialects import CHANGED, READ_BY, Side, carried, seen, tell
 from tests.webhooks.outbound.claims import claimed
-from webhooks.models import Event, InboundWebhook, Receipt
+from webhooks.models import Event, InboundWebhook, Receipt, Webhook
 from webhooks.outbound.compose import compose
 from webhooks.wire.exchange import Request
 
@@ -148,3 +148,22 @@ def test_a_deleted_lead_stays_there(here, there, linked, dialect):
     lead.delete()
     assert {answer.json()["status"] for answer in deliver()} <= {"ignored"}
     assert there.only().email == lead.email
+
+
+@pytest.mark.parametrize("dialect", ["save_lead"], indirect=True)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_save_lead_by_another_method_is_told_405(here, there, dialect, method):
+    tell(here, there, dialect, new_key(there.account))
+    Webhook.objects.update(settings={"method": method})
+    here.lead()
+    assert [answer.status_code for answer in deliver()] == [405]
+
+
+@pytest.mark.parametrize("dialect", ["leadsquared"], indirect=True)
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+def test_leadsquared_in_another_content_type_is_told_415(here, there, dialect, kind):
+    tell(here, there, dialect, new_key(there.account))
+    Webhook.objects.update(settings={"content_type": kind})
+    here.lead()
+    assert [answer.status_code for answer in deliver()] == [415]
+    assert not Receipt.objects.exists()
