@@ -91,7 +91,16 @@ class Inbound(Engine):
         given = {"name": "Zapier", "scopes": ["inbound:write"]} | typed
         response = self.submit("apikey_form", "leads_apikey_add", **given)
         assert response.status_code == 302, response.context["adminform"].form.errors
-        shown = re.search(r"lck_[\w-]{40,}", self.client.get(response["Location"]).content.decode())
+        return self.shown_key(response["Location"])
+
+    def regenerated(self, key: ApiKey, grace: int) -> str:
+        """The key's new secret; the old one is good for so many seconds more."""
+        answers = {"_form_submitted": "True", "grace": str(grace)}
+        assert self.admin("leads_apikey_regenerate", key.pk, data=answers).status_code in (200, 302)
+        return self.shown_key(reverse("admin:leads_apikey_change", args=[key.pk]))
+
+    def shown_key(self, page: str) -> str:
+        shown = re.search(r"lck_[\w-]{40,}", self.client.get(page).content.decode())
         assert shown is not None
         return shown[0]
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 
+from leads.models import ApiKey
 from tests.admin.page import Page
 from tests.conformance.leadengine_inbound import FLAT, PAGE, SAMPLE, Inbound
 from webhooks.models import InboundWebhook, Receipt
@@ -312,6 +314,23 @@ def invalid_key(world: Inbound) -> None:
             assert response.status_code == 401
             told.add(response.data["message"])
     assert len(told) == 1
+
+
+@row(165)
+def key_regenerated(world: Inbound) -> None:
+    """The old one stops at once, or after a grace; what the key may, and its name, stay."""
+    old = world.key(name="Zapier")
+    key = world.newest_key()
+    new = world.regenerated(key, 0)
+    assert world.request(Authorization=f"Bearer {old}").status_code == 401
+    newest = world.regenerated(key, 3600)
+    assert len({old, new, newest}) == 3
+    for secret in (new, newest):
+        assert world.request(Authorization=f"Bearer {secret}").status_code == 200
+    ApiKey.objects.filter(pk=key.pk).update(old_until=timezone.now())
+    assert world.request(Authorization=f"Bearer {new}").status_code == 401
+    assert world.request(Authorization=f"Bearer {newest}").status_code == 200
+    assert {receipt.sender for receipt in Receipt.objects.all()} == {"API key Zapier"}
 
 
 @row(166)

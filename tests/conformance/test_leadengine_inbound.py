@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,8 +53,8 @@ def world(db, ground):
 
 
 def test_every_line_has_its_row():
-    """LE-97 to LE-162 are below, LE-165 is with the API keys; all others are in test_leadengine.py."""
-    inbound = [3, *range(68, 97), 163, 164, *range(166, 170), 185]
+    """LE-97 to LE-162 are below; all others are in test_leadengine.py."""
+    inbound = [3, *range(68, 97), *range(163, 170), 185]
     assert sorted(ROWS, key=lambda name: int(name[3:])) == [f"LE-{number}" for number in inbound]
 
 
@@ -181,11 +182,17 @@ def test_paths_that_are_names_alone_are_noticed(name, world, monkeypatch):
         fails(name, world)
 
 
-@pytest.mark.parametrize("name", ["LE-86", "LE-87", "LE-163", "LE-164"])
+@pytest.mark.parametrize("name", ["LE-86", "LE-87", "LE-163", "LE-164", "LE-165"])
 def test_keys_that_nobody_asks_for_are_noticed(name, world, monkeypatch):
     good = ApiKey.objects.get(account=world.account)
     monkeypatch.setattr(views, "sender", lambda *given: Sender("API key website", Scope.of(good.user, good), key=good))
     fails(name, world)
+
+
+def test_old_keys_that_go_on_are_noticed(world, monkeypatch):
+    known = ApiKey.regenerate
+    monkeypatch.setattr(ApiKey, "regenerate", lambda key, grace: known(key, timedelta(days=1)))
+    fails("LE-165", world)
 
 
 def test_keys_in_addresses_are_noticed(world, monkeypatch):
