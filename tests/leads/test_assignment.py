@@ -71,8 +71,6 @@ def test_the_least_loaded(office, people):
             factories.lead(owner_id=owner.pk)
     won = Stage.objects.filter(pipeline__account=office.account, outcome="won").first()
     Lead.objects.filter(pk=factories.lead(owner_id=ben.pk).pk).update(pipeline_stage=won)
-        pipeline_stage=Stage.objects.filter(pipeline__account=office.account, outcome="won").first()
-    )
     assert [come(office, "least_loaded", number) for number in range(3)] == [ben, ben, cat]
 
 
