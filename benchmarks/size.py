@@ -16,6 +16,8 @@ class Size:
     # Saves by one player in one round, and leads that are created at once.
     saves: int
     bulk: int
+    # Rows of a file that is imported.
+    imported: int
     # Activities that happen within a minute, and how many seconds that has.
     together: int
     minute: float
@@ -45,6 +47,7 @@ FULL = Size(
     warm_up=200,
     saves=60,
     bulk=10_000,
+    imported=50_000,
     together=10_000,
     minute=15.0,
     bodies=1_000,
@@ -64,6 +67,7 @@ QUICK = Size(
     warm_up=100,
     saves=30,
     bulk=10_000,
+    imported=50_000,
     together=10_000,
     minute=15.0,
     bodies=500,
@@ -84,6 +88,7 @@ SMOKE = Size(
     warm_up=5,
     saves=2,
     bulk=50,
+    imported=60,
     together=20,
     minute=5.0,
     bodies=2,

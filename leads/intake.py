@@ -26,7 +26,21 @@ from leads.scope import Scope
 from leads.setup import Setup
 from leads.validation import Violation, derive, judge_value
 
-__all__ = ["CUSTOM", "MATCHED", "NAMED", "UPDATES", "Policy", "Refused", "Taken", "faults", "matchable", "put", "take"]
+__all__ = [
+    "CUSTOM",
+    "MATCHED",
+    "NAMED",
+    "UPDATES",
+    "Policy",
+    "Refused",
+    "Taken",
+    "faults",
+    "lay",
+    "lead_of",
+    "matchable",
+    "put",
+    "take",
+]
 
 _SEVERAL: Final = frozenset(field.key for field in FIELDS if field.kind in ("labels", "texts"))
 _GIVEN: Final = frozenset(field.key for field in FIELDS if field.writeable and field.kind != "custom") | NAMED.keys()
@@ -91,8 +105,9 @@ def take(
         setup = setups.of(account_id)
         row = known(account_id, given, policy.match, scope, setup, work)
         action: Literal["created", "updated"] = "updated" if row is not None else "created"
-        lead = Lead(account_id=account_id) if row is None else _lead_of(row)
-        _lay(lead, row, given, policy, scope, setup)
+        lead = Lead(account_id=account_id) if row is None else lead_of(row)
+        if lay(lead, row, given, policy, scope, setup):
+            lead.save()
         taken = Taken(lead, action)
         if finish is not None:
             finish(taken)
@@ -145,15 +160,19 @@ def faults(policy: IntakePolicy, setup: Setup, ask: Collection[str]) -> dict[str
 # --- what becomes of it ----------------------------------------------------------------------------------------------
 
 
-def _lead_of(row: Row) -> Lead:
+def lead_of(row: Row) -> Lead:
+    """The lead whose row this is; what is set on it leaves the row as it is."""
     columns = [field.attname for field in Lead._meta.concrete_fields]
     lead = Lead.from_db(DEFAULT_DB_ALIAS, columns, [row[column] for column in columns])
     lead.details, lead.custom_fields = dict(lead.details), dict(lead.custom_fields)
     return lead
 
 
-def _lay(lead: Lead, row: Row | None, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup) -> None:
-    """Lay what came over the lead, judge the whole and save it. row: as the lead is stored; None for a new one."""
+def lay(lead: Lead, row: Row | None, given: Mapping[str, Any], policy: Policy, scope: Scope, setup: Setup) -> bool:
+    """Lay what came over the lead and judge the whole: whether there is something to save. Raises Refused.
+
+    row   the lead as it is stored; None for a new one
+    """
     before = None if row is None else _BLANK | lead_row.by_key(row)
     if before is not None and policy.update == "keep":
         given = {}
@@ -174,8 +193,7 @@ def _lay(lead: Lead, row: Row | None, given: Mapping[str, Any], policy: Policy, 
     found += [one for one in put(lead, values, before, scope, policy.leads_api) if one.field not in told]
     if found:
         raise Refused(found)
-    if before is None or any(value != before[key] for key, value in values.items()):
-        lead.save()
+    return before is None or any(value != before[key] for key, value in values.items())
 
 
 # What a lead has in fields that are not set.

@@ -33,6 +33,7 @@ class Job:
 
 _jobs: dict[str, Job] = {}
 _runners: list[Runner] = []
+_stops: list[Callable[[], bool]] = []
 
 
 def declare(name: str, *, run: str, waiting: str, by_the_second: bool = False) -> Job:
@@ -53,9 +54,15 @@ def declared() -> tuple[Job, ...]:
     return tuple(_jobs.values())
 
 
-def hand_to(runner: Runner) -> None:
-    """Name who takes the jobs: runner(name, *ids). The latest one counts."""
+def hand_to(runner: Runner, stops: Callable[[], bool] = bool) -> None:
+    """Name who takes the jobs: runner(name, *ids), and who says whether they are to end. The latest one counts."""
     _runners[:] = [runner]
+    _stops[:] = [stops]
+
+
+def stopping() -> bool:
+    """Whether whoever runs this job is about to stop: what is left is for another one."""
+    return any(stops() for stops in _stops)
 
 
 def start(name: str, *ids: int | str) -> None:

@@ -44,7 +44,7 @@ def known(account_id: int, given: Mapping[str, Any], match: str, scope: Scope, s
     By `match` first, else by the unique custom fields in order: a new lead could not have their values.
     """
     fields = [match, *(one.path for one in setup.unique if one.path != match)]
-    keys = {field: key for field in fields if field in matchable(setup) and (key := _key(field, given)) is not None}
+    keys = {field: key for field in fields if field in matchable(setup) and (key := key_of(field, given)) is not None}
     if not match or not keys:
         return None
     # In one order for everybody, so that two do not wait for each other.
@@ -59,7 +59,7 @@ def known(account_id: int, given: Mapping[str, Any], match: str, scope: Scope, s
     return None
 
 
-def _key(field: str, given: Mapping[str, Any]) -> str | None:
+def key_of(field: str, given: Mapping[str, Any]) -> str | None:
     """What the value that came is compared by; None where there is none, or one that is going to be refused."""
     value = given.get(field)
     if field == "email" and not value:

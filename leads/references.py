@@ -49,7 +49,7 @@ def with_ids(
             values.setdefault(id_key, None)
             continue
         pipeline_id = values.get("pipeline_id") or lead.pipeline_id
-        pk = _by_name(key, value, lead.account_id, scope, setup, pipeline_id) if _is_name(value) else None
+        pk = by_name(key, value, lead.account_id, scope, setup, pipeline_id) if is_name(value) else None
         if pk is None:
             found.append(Violation(key, "reference", f"must be the {_WORDS[key]}"))
         else:
@@ -57,11 +57,12 @@ def with_ids(
     return values, found
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
     return isinstance(value, str) and judge_value(_TEXT, value) is None
 
 
-def _by_name(key: str, name: str, account_id: int, scope: Scope, setup: Setup, pipeline_id: object) -> int | None:
+def by_name(key: str, name: str, account_id: int, scope: Scope, setup: Setup, pipeline_id: object) -> int | None:
+    """The id of what is called so; key: one of NAMED."""
     wanted = folded(name)
     match key:
         case "owner":

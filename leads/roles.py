@@ -24,7 +24,7 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     STAFF: {
         **dict.fromkeys(_WORK, ("view", "add", "change")),
         # It can be undone.
-        "lead": ("view", "add", "change", "merge"),
+        "lead": ("view", "add", "change", "merge", "import", "export"),
         "leave": ("view",),
         "office": ("view",),
         "form": ("view",),
@@ -33,7 +33,7 @@ LEADS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     MANAGER: {
         **dict.fromkeys((*_WORK, "leave"), _ALL),
-        "lead": (*_ALL, "merge"),
+        "lead": (*_ALL, "merge", "import", "export"),
         **dict.fromkeys((*_SET_UP, "customfield"), _ALL),
         "office": _ALL,
         "form": _ALL,

@@ -147,7 +147,7 @@ def enqueue(name: str, *ids: int | str) -> None:
     transaction.on_commit(send, robust=True)
 
 
-jobs.hand_to(enqueue)
+jobs.hand_to(enqueue, lambda: stop_at() is not None)
 
 
 def _send(path: str, *args: int | str) -> None:

@@ -25,7 +25,7 @@ from leads.signals import Fact, happened
 from webhooks import queue
 from webhooks.automation import used
 from webhooks.automation.start import start
-from webhooks.models import Webhook
+from webhooks.models import Lane, Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.capture import capture
 from webhooks.outbound.outbox import fan_out
@@ -60,9 +60,14 @@ def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
     """Store the facts as events with their deliveries and runs of rules, in the transaction of the change, and nudge
     the queue."""
     events = capture(facts)
-    if fan_out(events):
+    if fan_out(events, _lane(facts)):
         queue.nudge()
     start(events)
+
+
+def _lane(facts: Sequence[Fact]) -> Lane:
+    """What somebody brings in by the thousand does not hold up what happens meanwhile."""
+    return Lane.BULK if all(fact.actor.kind == "import" for fact in facts) else Lane.LIVE
 
 
 def keep_last_office(sender: Any, instance: Office, using: str, **kwargs: Any) -> None:

@@ -51,12 +51,12 @@ def _peak(here: Installation, size: Size) -> float:
             while time.monotonic() < until or not set(HOSTILE + LARGE) <= set(receivers.ask("answered")):
                 if time.monotonic() > limit:
                     raise RuntimeError(f"the worker asked only {receivers.ask('answered')}")
-                largest = max([largest, *map(_highest, here.program.family())])
+                largest = max([largest, *map(highest, here.program.family())])
                 time.sleep(0.1)
             return largest
 
 
-def _highest(process: psutil.Process) -> int:
+def highest(process: psutil.Process) -> int:
     """The most memory that it has ever had, in bytes."""
     with suppress(OSError):
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():

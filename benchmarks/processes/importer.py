@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from itertools import count
 
@@ -12,8 +14,11 @@ from benchmarks.process import serve
 
 django.setup()
 
-from leads.models import Lead  # noqa: E402
+from leads import roles  # noqa: E402
+from leads.imports import columns, reading, work  # noqa: E402
+from leads.models import Lead, LeadImport  # noqa: E402
 from tests import factories  # noqa: E402
+from tests.admin.people import person  # noqa: E402
 from webhooks.models import Delivery, Status  # noqa: E402
 
 _number = count(1)
@@ -34,6 +39,50 @@ def create(number: int) -> float:
     return time.perf_counter() - began
 
 
+def file(number: int) -> None:
+    """Upload a file of so many leads and have it brought in: by the worker."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(FIELDS)
+    writer.writerows(_cells(row) for row in range(number))
+    made = LeadImport(
+        account=factories.account(), started_by=person(roles.MANAGER), name="leads.csv", match="business_email"
+    )
+    made.columns = columns.stored([columns.Column(place, field) for place, field in enumerate(FIELDS)])
+    made.source = "newsletter"
+    work.store(made, reading.read(io.BytesIO(written.getvalue().encode())))
+    work.run(made)
+
+
+FIELDS = (
+    "first_name",
+    "last_name",
+    "business_email",
+    "phone",
+    "company_name",
+    "job_title",
+    "city",
+    "postcode",
+    "country",
+    "tags",
+)
+
+
+def _cells(number: int) -> list[str]:
+    return [
+        "Olivia",
+        f"Hartley {number}",
+        f"vendor{number}@example.com",
+        f"07{100_000_000 + number}",
+        f"Company {number % 5000}",
+        "Director",
+        "York",
+        "YO1 7HH",
+        "United Kingdom",
+        f"fair;region {number % 20}",
+    ]
+
+
 def _vendor(number: int) -> Lead:
     return factories.new_lead(
         last_name=f"Hartley {number}", email=f"vendor{number}@example.com", phone=f"07{100_000_000 + number}"
@@ -41,4 +90,4 @@ def _vendor(number: int) -> Lead:
 
 
 if __name__ == "__main__":
-    serve({"webhooks": webhooks, "create": create})
+    serve({"webhooks": webhooks, "create": create, "file": file})

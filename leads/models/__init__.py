@@ -7,6 +7,7 @@ from leads.models.custom_field import CustomField
 from leads.models.form import Form, FormSubmission
 from leads.models.kind import ActivityType, OpportunityType
 from leads.models.lead import Lead
+from leads.models.lead_import import ImportPart, ImportRefusal, LeadImport
 from leads.models.lead_key import LeadKey
 from leads.models.lead_list import LeadList
 from leads.models.leave import Leave
@@ -35,7 +36,10 @@ __all__ = [
     "CustomField",
     "Form",
     "FormSubmission",
+    "ImportPart",
+    "ImportRefusal",
     "Lead",
+    "LeadImport",
     "LeadKey",
     "LeadList",
     "Leave",

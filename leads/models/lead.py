@@ -113,7 +113,11 @@ class Lead(Record):
     class Meta(Record.Meta):
         base_manager_name = "with_merged"
         ordering = ["-created_at", "-id"]
-        permissions = [("merge_lead", "Can merge lead")]
+        permissions = [
+            ("merge_lead", "Can merge lead"),
+            ("import_lead", "Can import lead"),
+            ("export_lead", "Can export lead"),
+        ]
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="lead_newest"),
             models.Index(fields=["office", "-created_at", "-id"], name="lead_office_newest"),
@@ -167,6 +171,11 @@ class Lead(Record):
     def _labels(self) -> dict[str, list[str]]:
         """Names that were set and are not stored yet."""
         return self.__dict__.setdefault("_labels_set", {})
+
+    def taken_labels(self) -> dict[str, list[str]]:
+        """The same, for who stores them in place of save()."""
+        taken: dict[str, list[str]] = self.__dict__.pop("_labels_set", {})
+        return taken
 
     # What was read or last saved of some columns: by what differs we know what was set since.
 

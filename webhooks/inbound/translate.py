@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from leads import setup as setups
 from leads.api.parser import read_any
-from leads.fields import BY_KEY, FIELDS, Field
-from leads.intake import NAMED
-from leads.setup import Setup
+from leads.targets import kinds, targets
 from leads.validation import read_phone
 from webhooks.models import InboundWebhook
 from webhooks.wire import mapping
-from webhooks.wire.mapping import Fault, Kind, Mapped
+from webhooks.wire.mapping import Fault, Mapped
 
-_KINDS: Final[Mapping[str, Kind]] = {
-    "text": "text",
-    "choice": "text",
-    "email": "email",
-    "number": "number",
-    "integer": "integer",
-    "reference": "integer",
-    "boolean": "boolean",
-    "datetime": "datetime",
-    "texts": "several",
-    "labels": "several",
-}
-_CUSTOM_KINDS: Final[Mapping[str, Kind]] = {
-    "text": "text",
-    "number": "number",
-    "yes_no": "boolean",
-    "date": "date",
-    "choice": "text",
-    "choices": "several",
-}
-
-
-def targets(setup: Setup) -> dict[str, Field]:
-    """Every field that a mapping may fill, by key: the catalogue's, names of other records, and the account's own."""
-    known = {field.key: field for field in FIELDS if (field.writeable and field.kind != "custom") or field.key in NAMED}
-    own = {one.path: Field(one.path, one.label, "text", "Custom") for one in setup.definitions.values()}
-    return known | own
-
-
-def kinds(setup: Setup) -> dict[str, Kind]:
-    """What each of them takes."""
-    known: dict[str, Kind] = {key: _KINDS.get(field.kind, "any") for key, field in BY_KEY.items()}
-    own = {one.path: _CUSTOM_KINDS[one.kind] for one in setup.definitions.values()}
-    return known | own
+__all__ = ["document_of", "is_wanted", "kinds", "targets", "translate"]
 
 
 def document_of(body: bytes) -> Any:
