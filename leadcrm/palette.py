@@ -38,6 +38,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "leads_campaign_changelist": ("sequences", "mailings", "outreach"),
     "leads_customfield_changelist": ("custom properties", "additional fields", "fields", "attributes"),
     "leads_form_changelist": ("web forms", "landing pages", "contact form", "lead capture", "embed"),
+    "leads_leadimport_changelist": ("import leads", "upload leads", "csv", "excel", "spreadsheet"),
     "leads_office_changelist": ("branches", "branch"),
     "leads_account_changelist": ("agencies", "tenants", "companies"),
     "webhooks_webhook_changelist": (

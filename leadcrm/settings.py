@@ -281,6 +281,11 @@ CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.STRICT}
 
 # A lead may have as many comparables as their bytes allow, and each is ten inputs of its form.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+FILE_UPLOAD_HANDLERS = [
+    "leads.imports.upload.Limited",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # Language, time, files, mail
 

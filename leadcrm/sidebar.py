@@ -75,6 +75,7 @@ MENU: Sequence[tuple[str, Sequence[Item]]] = (
             Item("Opportunities", "paid", "leads_opportunity_changelist", "leads.view_opportunity"),
             Item("Activities", "call", "leads_activity_changelist", "leads.view_activity"),
             Item("Tasks", "task_alt", "leads_task_changelist", "leads.view_task"),
+            Item("Imports", "upload_file", "leads_leadimport_changelist", "leads.import_lead"),
             Item("Forms", "dynamic_form", "leads_form_changelist", "leads.view_form"),
             Item("Offices", "storefront", "leads_office_changelist", "leads.view_office"),
         ),

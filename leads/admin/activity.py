@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWid
 from leads.admin.base import is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, person
+from leads.admin.exporting import Exporting
 from leads.admin.filters import ActivityTypeFilter, HappenedFilter, OwnerFilter
 from leads.admin.lead_fields import Fact, Moment, MomentInput, Text
 from leads.admin.of_lead import OfLeadAdmin, OfLeadForm, TypedForm, from_lead, tab_of
@@ -150,7 +151,7 @@ class CancelForm(BaseDialogForm):
 
 
 @admin.register(Activity)
-class ActivityAdmin(OfLeadAdmin):
+class ActivityAdmin(Exporting, OfLeadAdmin):
     form = ActivityForm
     tab = TAB
     list_display = ("lead_shown", "type_shown", "status_shown", "owner_shown", "when")

@@ -23,6 +23,7 @@ from leads.admin import company_activity
 from leads.admin.base import scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, clip, plural
+from leads.admin.exporting import Exporting
 from leads.admin.filters import OFFERED, OwnerFilter
 from leads.admin.lead_fields import Text, person_choice
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, leads_link, leads_where, long_text
@@ -104,7 +105,7 @@ class CompanyTypeFilter(DropdownFilter):
 
 
 @admin.register(Company)
-class CompanyAdmin(OwnedAdmin):
+class CompanyAdmin(Exporting, OwnedAdmin):
     form = CompanyForm
     columns = ("name", "type_shown", "owner_shown", "lead_count", "modified")
     list_select_related = ("account", "owner")

@@ -35,6 +35,13 @@ TONES: Mapping[str, str] = {
     "verified": "state-success",
     "wrong": "state-failure",
     "unsigned": "state-cancelled",
+    # Import
+    "draft": "tone-neutral",
+    "checking": "state-sending",
+    "checked": "tone-info",
+    "running": "state-sending",
+    "done": "state-success",
+    "failed": "state-failure",
     # Lead
     "UNREAD": "tone-info",
     "IN_PROGRESS": "tone-primary",

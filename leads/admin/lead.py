@@ -22,6 +22,7 @@ from leads.admin import slots
 from leads.admin.base import go_to, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import MISSING, ago, badge, clip, dot, person, plural
+from leads.admin.exporting import Exporting
 from leads.admin.filters import (
     ME,
     CallableFilter,
@@ -48,6 +49,7 @@ from leads.admin.paging import CappedPaginator
 from leads.admin.refer_form import ReferForm
 from leads.admin.slots import register_history, register_note, register_panel
 from leads.fields import BY_KEY
+from leads.imports.work import NEEDED
 from leads.merge import what_became_of
 from leads.models import Account, Lead
 from leads.models.lead import keep_parent_open
@@ -79,7 +81,7 @@ _WIDE = frozenset({"hours", "pairs", "questions", "comparables", "texts"})
 
 
 @admin.register(Lead)
-class LeadAdmin(LeadDuplicates):
+class LeadAdmin(Exporting, LeadDuplicates):
     list_display = (
         "who",
         "status_badge",
@@ -205,7 +207,8 @@ class LeadAdmin(LeadDuplicates):
         tabs = self.views(request, views)
         page = reverse("admin:leads_lead_duplicates")
         tabs["tab_list"][0]["items"].append({"title": DUPLICATES, "link": page, "has_permission": True})
-        return super().changelist_view(request, tabs | (extra_context or {}))
+        bring_in = reverse("admin:leads_leadimport_add") if request.user.has_perms(NEEDED) else ""
+        return super().changelist_view(request, tabs | {"import_url": bring_in} | (extra_context or {}))
 
     # --- the form ---
 

@@ -22,6 +22,7 @@ from unfold.widgets import (
 
 from leads.admin.deletion import Deletion
 from leads.admin.display import amount, badge, clip
+from leads.admin.exporting import Exporting
 from leads.admin.filters import (
     OpportunityStageFilter,
     OpportunityStatusFilter,
@@ -130,7 +131,7 @@ class OpportunityForm(OfLeadForm):
 
 
 @admin.register(Opportunity)
-class OpportunityAdmin(OfLeadAdmin):
+class OpportunityAdmin(Exporting, OfLeadAdmin):
     form = OpportunityForm
     tab = TAB
     fields: ClassVar[Any] = (

@@ -17,6 +17,7 @@ from unfold.widgets import (
 
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, amount, badge, clip, plural
+from leads.admin.exporting import Exporting
 from leads.admin.owned import ACCOUNT, OwnedAdmin, OwnedForm, long_text
 from leads.models import Product
 
@@ -51,7 +52,7 @@ class ActiveFilter(RadioFilter):
 
 
 @admin.register(Product)
-class ProductAdmin(OwnedAdmin):
+class ProductAdmin(Exporting, OwnedAdmin):
     form = ProductForm
     fields_of_form = ("name", ("code", "category"), ("price", "is_active"), "description")
     columns = ("name", "code_shown", "category_shown", "price_shown", "state", "modified")

@@ -22,6 +22,7 @@ from unfold.decorators import display
 from leads.admin.base import back_from, is_key, scope_of
 from leads.admin.deletion import Deletion
 from leads.admin.display import ago, badge, clip, plural
+from leads.admin.exporting import Exporting
 from leads.admin.filters import ME, OwnerFilter
 from leads.admin.owned import OwnedAdmin, OwnedForm
 from leads.admin.paging import CappedPaginator
@@ -93,7 +94,7 @@ class DueFilter(RadioFilter):
 
 
 @admin.register(Task)
-class TaskAdmin(OwnedAdmin):
+class TaskAdmin(Exporting, OwnedAdmin):
     form = TaskForm
     fields_of_form = ("name", ("category", "owner"), "lead", ("due_at", "remind_at"), "description")
     columns = ("name", "lead_name", "due", "owner_name", "state")
@@ -244,10 +245,11 @@ class TaskAdmin(OwnedAdmin):
         return back_from(request, "admin:leads_task_change", task.pk)
 
     def get_custom_urls(self) -> Any:
-        return tuple(
+        switches = (
             (f"<path:object_id>/{verb}/", f"leads_task_{verb}", partial(self.switch_view, verb=verb))
             for verb in SWITCHES
         )
+        return (*super().get_custom_urls(), *switches)
 
 
 def switching(task: Task, verb: str) -> str:

@@ -115,8 +115,10 @@ def _moment(text: str, by: str, *, day_only: bool) -> str:
             if match is None:
                 return text
             day, month = (match[1], match[2]) if by == "dmy" else (match[2], match[1])
-            clock = (int(part or 0) for part in match.groups()[3:])
-            moment = datetime(int(match[3]), int(month), int(day), *clock)  # noqa: DTZ001 - UTC where it says nothing
+            hour, minute, second = (part or "0" for part in match.groups()[3:])
+            moment = datetime.fromisoformat(
+                f"{match[3]}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{second:0>2}"  # UTC where it says nothing
+            )
         else:
             moment = datetime.fromisoformat(text)
     except ValueError:

@@ -49,6 +49,9 @@ MOST_FAULTS: Final = 50
 NEEDED: Final = ("leads.import_lead", "leads.add_lead", "leads.change_lead")
 
 
+_ANEW: Final[dict[str, Any]] = {**dict.fromkeys(("done", "created", "updated", "refused"), 0), "faults": {}}
+
+
 # --- what people ask for ---------------------------------------------------------------------------------------------
 
 
@@ -72,6 +75,17 @@ def store(made: LeadImport, table: Table) -> LeadImport:
     return made
 
 
+def set_up(job: LeadImport) -> bool:
+    """Store what its columns are, and its rules. False where somebody has started it meanwhile."""
+    names = ("columns", "match", "update", "protected", "source", "office", "pipeline", "owner", "lists", "tags")
+    with transaction.atomic():
+        changed = _only(job.pk, *OPEN).update(
+            state=ImportState.DRAFT, **_ANEW, **{name: getattr(job, name) for name in names}
+        )
+        ImportRefusal.objects.filter(of=job, of__state=ImportState.DRAFT).delete()
+    return bool(changed)
+
+
 def check(job: LeadImport) -> bool:
     """Have the whole file checked. False where somebody else was quicker."""
     return _begin(job, ImportState.CHECKING)
@@ -85,7 +99,8 @@ def run(job: LeadImport) -> bool:
 def cancel(job: LeadImport) -> bool:
     """Stop it after the batch that is being stored. A check leaves the import as it was set up."""
     with transaction.atomic():
-        if _only(job.pk, ImportState.CHECKING).update(state=ImportState.DRAFT, held_at=None):
+        if _only(job.pk, ImportState.CHECKING).update(state=ImportState.DRAFT, held_at=None, **_ANEW):
+            ImportRefusal.objects.filter(of=job).delete()
             return True
         if not _only(job.pk, ImportState.RUNNING).update(state=ImportState.CANCELLED, finished_at=timezone.now()):
             return False
@@ -94,9 +109,8 @@ def cancel(job: LeadImport) -> bool:
 
 
 def _begin(job: LeadImport, state: ImportState) -> bool:
-    anew: dict[str, Any] = {**dict.fromkeys(("done", "created", "updated", "refused"), 0), "faults": {}}
     with transaction.atomic():
-        if not _only(job.pk, *OPEN).update(state=state, held_at=None, **anew):
+        if not _only(job.pk, *OPEN).update(state=state, held_at=None, **_ANEW):
             return False
         ImportRefusal.objects.filter(of=job).delete()
         jobs.start(JOB, job.pk)
