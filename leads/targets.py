@@ -95,16 +95,16 @@ def suggested(names: Iterable[str], setup: Setup) -> dict[str, str]:
 
 @cache
 def _by_name() -> Mapping[str, str]:
-    """Plain name -> key; where two fields could be meant, the one that says so itself."""
+    """Plain name -> key."""
     names: dict[str, str] = {}
     for field in FIELDS:
         for system in field.systems.values():
             names.setdefault(_words(system), field.key)
-    names |= {_words(name): key for name, key in _ALSO.items()}
-    for field in reversed(FIELDS):
-        if field.writeable or field.key in NAMED:
-            names[_words(field.label)] = field.key
-    return names | {_words(field.key): field.key for field in FIELDS}
+    names |= {_words(field.key): field.key for field in FIELDS}
+    # A person's label beats a program's key; but nobody writes the id of another record into a file.
+    plain = [field for field in reversed(FIELDS) if field.writeable and field.kind != "reference"]
+    names |= {_words(field.label): field.key for field in plain}
+    return names | {_words(name): key for name, key in _ALSO.items()}
 
 
 def _words(name: str) -> str:

@@ -44,9 +44,9 @@ def guarded(value: Any) -> Any:
 
 def plain(value: Any) -> str | int | float:
     """A value of a snapshot as one cell: what is in a list with semicolons between, what has parts as JSON."""
+    if value is None or value == [] or value == {}:
+        return ""
     match value:
-        case None | [] | {}:
-            return ""
         case bool():
             return "yes" if value else "no"
         case int() | float() | str():
