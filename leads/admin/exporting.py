@@ -76,6 +76,7 @@ class Exporting(Admin):
         # Ids only: the records are read while they are sent, some at a time.
         pks = list(dict.fromkeys(listed.values_list("pk", flat=True)))
         many = str(self.opts.verbose_name_plural)
+        assert request.user.pk is not None
         LogEntry.objects.create(
             user_id=request.user.pk,
             content_type=ContentType.objects.get_for_model(self.model),

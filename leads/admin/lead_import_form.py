@@ -104,7 +104,7 @@ class SetUpForm(forms.Form):
         initial |= {name: getattr(job, f"{name}_id") for name in ("office", "pipeline", "owner")}
         if not chosen:
             initial["match"] = next((key for key in matchable(self.setup) if key in meant.values()), "")
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **{"initial": initial, **kwargs})
         self._prepare(scope)
         offered = _offered(self.targets)
         for place, name in enumerate(job.header):
