@@ -21,6 +21,7 @@ from leads.imports.columns import Column
 from leads.imports.reading import MOST_BYTES, Row
 from leads.intake import UPDATES, matchable
 from leads.models import Account, LeadImport, LeadList, Pipeline, Tag
+from leads.models.intake_policy import ASSIGNMENTS
 from leads.scope import Scope
 from leads.sentences import sentence
 from leads.setup import Setup
@@ -89,6 +90,7 @@ class SetUpForm(forms.Form):
         label="Never overwrite", required=False, help_text="These keep what they have; empty ones are filled."
     )
     source = forms.CharField(label="Source of new leads", required=False, widget=UnfoldAdminTextInputWidget)
+    assign = forms.ChoiceField(label="Assign new leads to", choices=ASSIGNMENTS, widget=UnfoldAdminSelectWidget)
     lists = Several(label="Put all on lists", required=False)
     tags = Several(label="Tag all with", required=False)
 
@@ -99,7 +101,7 @@ class SetUpForm(forms.Form):
         chosen = {one.place: one for one in columns.restored(job.columns)}
         meant = {} if chosen else suggested(job.header, self.setup)
         initial: dict[str, Any] = {
-            name: getattr(job, name) for name in ("match", "update", "protected", "source", "lists", "tags")
+            name: getattr(job, name) for name in ("match", "update", "protected", "source", "assign", "lists", "tags")
         }
         initial |= {name: getattr(job, f"{name}_id") for name in ("office", "pipeline", "owner")}
         if not chosen:
@@ -144,7 +146,7 @@ class SetUpForm(forms.Form):
             scope.choosable_offices(account_id).order_by("name"),
             key="office_id",
             label="Office of new leads",
-            required=scope.office_ids is not None and not self._is_sent("office_name", "office_id"),
+            required=self._asks_office(scope),
             empty_label="No office" if scope.whole_account else "Select value",
             widget=UnfoldAdminSelectWidget(),
             error_messages={"required": "Office of new leads is required, unless a column has it."},
@@ -180,7 +182,7 @@ class SetUpForm(forms.Form):
 
     @property
     def rules(self) -> list[Any]:
-        names = ("match", "update", "protected", "source", "office", "pipeline", "owner", "lists", "tags")
+        names = ("match", "update", "protected", "source", "office", "pipeline", "assign", "owner", "lists", "tags")
         return [self[name] for name in names]
 
     def clean(self) -> dict[str, Any]:
@@ -211,6 +213,7 @@ class SetUpForm(forms.Form):
             if key := cleaned[f"column-{place}"]:
                 found.append(Column(place, key, self._way(place, key, cleaned[f"way-{place}"])))
         job.columns = columns.stored(found)
+        job.assign = cleaned["assign"]
         job.match, job.update, job.source = cleaned["match"], cleaned["update"], cleaned["source"] or None
         job.protected, job.lists, job.tags = (cleaned[name] or [] for name in ("protected", "lists", "tags"))
         job.office, job.pipeline, job.owner = (cleaned[name] for name in ("office", "pipeline", "owner"))
@@ -224,6 +227,12 @@ class SetUpForm(forms.Form):
 
     def _kind(self, key: str) -> Any:
         return kinds(self.setup).get(key, "text")
+
+    def _asks_office(self, scope: Scope) -> bool:
+        """Whoever has one office only brings leads into that one."""
+        if scope.whole_account or scope.only_office(self.job.account_id) is not None:
+            return False
+        return not self._is_sent("office_name", "office_id")
 
     def _is_sent(self, *keys: str) -> bool:
         return any(value in keys for name, value in self.data.items() if name.startswith("column-"))

@@ -77,7 +77,19 @@ def store(made: LeadImport, table: Table) -> LeadImport:
 
 def set_up(job: LeadImport) -> bool:
     """Store what its columns are, and its rules. False where somebody has started it meanwhile."""
-    names = ("columns", "match", "update", "protected", "source", "office", "pipeline", "owner", "lists", "tags")
+    names = (
+        "columns",
+        "match",
+        "update",
+        "protected",
+        "source",
+        "office",
+        "pipeline",
+        "assign",
+        "owner",
+        "lists",
+        "tags",
+    )
     with transaction.atomic():
         changed = _only(job.pk, *OPEN).update(
             state=ImportState.DRAFT, **_ANEW, **{name: getattr(job, name) for name in names}

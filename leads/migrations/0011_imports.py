@@ -7,86 +7,185 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('leads', '0010_form_intake'),
+        ("leads", "0010_form_intake"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='lead',
-            options={'base_manager_name': 'with_merged', 'ordering': ['-created_at', '-id'], 'permissions': [('merge_lead', 'Can merge lead'), ('import_lead', 'Can import lead'), ('export_lead', 'Can export lead')]},
-        ),
-        migrations.CreateModel(
-            name='LeadImport',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('match', models.CharField(blank=True, default='', max_length=64, verbose_name='recognise leads by')),
-                ('update', models.CharField(choices=[('overwrite', 'Overwrite with what came'), ('fill_empty', 'Fill empty fields only'), ('mirror', 'Overwrite, and empty what came empty'), ('keep', 'Leave the lead as it is')], default='overwrite', max_length=10, verbose_name='when the lead is there')),
-                ('protected', models.JSONField(blank=True, default=list, verbose_name='never overwrite')),
-                ('assign', models.CharField(choices=[('person', 'The owner chosen here, or nobody'), ('in_turn', 'The people of its office in turn'), ('least_loaded', 'Who has the fewest open leads in its office')], default='person', max_length=12, verbose_name='assign to')),
-                ('name', models.CharField(max_length=200, verbose_name='file')),
-                ('header', models.JSONField(default=list)),
-                ('notes', models.JSONField(default=list)),
-                ('rows', models.PositiveIntegerField(default=0)),
-                ('columns', models.JSONField(default=list)),
-                ('source', models.CharField(blank=True, max_length=255, null=True)),
-                ('lists', models.JSONField(default=list)),
-                ('tags', models.JSONField(default=list)),
-                ('state', models.CharField(choices=[('draft', 'Being set up'), ('checking', 'Being checked'), ('checked', 'Checked'), ('running', 'Running'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Stopped')], default='draft', max_length=10)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('created', models.PositiveIntegerField(default=0)),
-                ('updated', models.PositiveIntegerField(default=0)),
-                ('refused', models.PositiveIntegerField(default=0)),
-                ('faults', models.JSONField(default=dict)),
-                ('held_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='leads.account')),
-                ('office', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='leads.office')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('pipeline', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='leads.pipeline')),
-                ('started_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
+            name="lead",
             options={
-                'verbose_name': 'import',
-                'ordering': ['-id'],
-                'default_permissions': (),
+                "base_manager_name": "with_merged",
+                "ordering": ["-created_at", "-id"],
+                "permissions": [
+                    ("merge_lead", "Can merge lead"),
+                    ("import_lead", "Can import lead"),
+                    ("export_lead", "Can export lead"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ImportRefusal',
+            name="LeadImport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('cells', models.BinaryField()),
-                ('faults', models.JSONField()),
-                ('of', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refusals', to='leads.leadimport')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("match", models.CharField(blank=True, default="", max_length=64, verbose_name="recognise leads by")),
+                (
+                    "update",
+                    models.CharField(
+                        choices=[
+                            ("overwrite", "Overwrite with what came"),
+                            ("fill_empty", "Fill empty fields only"),
+                            ("mirror", "Overwrite, and empty what came empty"),
+                            ("keep", "Leave the lead as it is"),
+                        ],
+                        default="overwrite",
+                        max_length=10,
+                        verbose_name="when the lead is there",
+                    ),
+                ),
+                ("protected", models.JSONField(blank=True, default=list, verbose_name="never overwrite")),
+                (
+                    "assign",
+                    models.CharField(
+                        choices=[
+                            ("person", "The owner chosen here, or nobody"),
+                            ("in_turn", "The people of its office in turn"),
+                            ("least_loaded", "Who has the fewest open leads in its office"),
+                        ],
+                        default="person",
+                        max_length=12,
+                        verbose_name="assign to",
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="file")),
+                ("header", models.JSONField(default=list)),
+                ("notes", models.JSONField(default=list)),
+                ("rows", models.PositiveIntegerField(default=0)),
+                ("columns", models.JSONField(default=list)),
+                ("source", models.CharField(blank=True, max_length=255, null=True)),
+                ("lists", models.JSONField(default=list)),
+                ("tags", models.JSONField(default=list)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Being set up"),
+                            ("checking", "Being checked"),
+                            ("checked", "Checked"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("cancelled", "Cancelled"),
+                            ("failed", "Stopped"),
+                        ],
+                        default="draft",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("created", models.PositiveIntegerField(default=0)),
+                ("updated", models.PositiveIntegerField(default=0)),
+                ("refused", models.PositiveIntegerField(default=0)),
+                ("faults", models.JSONField(default=dict)),
+                ("held_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="imports", to="leads.account"
+                    ),
+                ),
+                (
+                    "office",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="leads.office",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="leads.pipeline",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'default_permissions': (),
+                "verbose_name": "import",
+                "ordering": ["-id"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='ImportPart',
+            name="ImportRefusal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('place', models.PositiveIntegerField()),
-                ('content', models.BinaryField()),
-                ('of', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='leads.leadimport')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("cells", models.BinaryField()),
+                ("faults", models.JSONField()),
+                (
+                    "of",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="refusals", to="leads.leadimport"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
+                "ordering": ["id"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="ImportPart",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("place", models.PositiveIntegerField()),
+                ("content", models.BinaryField()),
+                (
+                    "of",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="parts", to="leads.leadimport"
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
             },
         ),
         migrations.AddIndex(
-            model_name='leadimport',
-            index=models.Index(condition=models.Q(('state__in', ('checking', 'running'))), fields=['state'], name='import_at_work'),
+            model_name="leadimport",
+            index=models.Index(
+                condition=models.Q(("state__in", ("checking", "running"))), fields=["state"], name="import_at_work"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='importpart',
-            constraint=models.UniqueConstraint(fields=('of', 'place'), name='import_part_once'),
+            model_name="importpart",
+            constraint=models.UniqueConstraint(fields=("of", "place"), name="import_part_once"),
         ),
     ]
