@@ -44,14 +44,14 @@ def test_a_field_is_known_by_what_others_call_it(name):
 
 def test_what_stands_above_says_whose_it_is():
     document = {
-        "contact": {"work": {"email": "o@firm.example"}, "home": {"email": "o@home.example"}},
+        "contact": {"work": {"email": "o@firm.example"}, "private": {"email": "o@private.example"}},
         "company": {"name": "Firm"},
         "owner": {"email": "boss@us.example", "name": "Boss"},
         "position": "Buyer",
     }
     assert suggested(document) == {
         "business_email": "contact/work/email",
-        "personal_email": "contact/home/email",
+        "personal_email": "contact/private/email",
         "company_name": "company/name",
         "job_title": "position",
     }

@@ -63,7 +63,7 @@ CONTACT = {"contact": {"work": {"email": "jo@example.com"}, "phones": ["1", "2"]
     [
         (CONTACT, "email", ["flat@example.com"]),
         (CONTACT, "contact/work/email", ["jo@example.com"]),
-        (CONTACT, "contact/home/email", []),
+        (CONTACT, "contact/private/email", []),
         (CONTACT, "email/work", []),
         (CONTACT, "Email", []),
         (CONTACT, "contact/phones", [["1", "2"]]),
