@@ -204,6 +204,7 @@ class _Intake:
     def take(self, rows: Sequence[Given], keys: Sequence[str | None], work: Unit) -> list[Outcome]:
         outcomes: list[Outcome] = []
         new: list[Lead] = []
+        stored: dict[int, Row | None] = {}
         labelled: list[tuple[Lead, Row | None, Labels]] = []
         for given, row in zip(rows, self._rows(rows, keys, work), strict=True):
             try:
@@ -218,9 +219,15 @@ class _Intake:
                 new.append(lead)
             elif changed:
                 lead.save()
+                stored[lead.pk] = row
             outcomes.append(Outcome("created" if row is None else "updated"))
         Lead.objects.bulk_create(new)
         self._label(labelled)
+        if self.setup.unique:
+            # The unit claims at its end, and the next row has to find them.
+            stored |= {lead.pk: None for lead in new}
+            after = Lead.rows(work.using, stored)
+            Lead.claim([(stored[pk], after[pk]) for pk in stored], work.using)
         return outcomes
 
     def lay(self, row: Row | None, given: Given) -> tuple[Lead, bool]:

@@ -188,9 +188,11 @@ class _Hand:
             outcomes = self._judged(job, rows, scope)
             with transaction.atomic():
                 return self._noted(rows, outcomes)
+        held_at = self.held_at
         try:
             return self._store(job, scope)
         except (ValidationError, DataError, IntegrityError) as error:
+            self.held_at = held_at  # as the database has it: the transaction is gone
             if not self.singly:
                 self.singly = BATCH
                 return True

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.utils import timezone
 
@@ -314,6 +315,17 @@ def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(manager, mo
     job = ran(made(people(5), manager))
     assert (job.state, counts(job)) == (ImportState.DONE, (4, 0, 1))
     assert [one.number for one in ImportRefusal.objects.all()] == [3]
+
+
+def test_rows_that_break_a_rule_only_at_their_end_do_not_hold_up_the_others(manager, monkeypatch):
+    def check(before, after):
+        if after["full_name"] == "Person 1":
+            raise ValidationError({"full_name": "is not wanted"})
+
+    monkeypatch.setattr(Lead, "check_rules", check)
+    job = ran(made(people(5), manager))
+    assert (job.state, counts(job), Lead.objects.count()) == (ImportState.DONE, (4, 0, 1), 4)
+    assert ImportRefusal.objects.get().faults == ["Full name is not wanted."]
 
 
 def test_a_check_that_is_interrupted_still_knows_what_it_has_seen(manager, monkeypatch):
