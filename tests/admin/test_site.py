@@ -28,6 +28,7 @@ ALL = {
     "Leaves",
     "Opportunities",
     "Activities",
+    "Imports",
     "Pipelines",
     "Opportunity types",
     "Activity types",
@@ -57,6 +58,7 @@ BY_ROLE = {
         "Leaves",
         "Opportunities",
         "Activities",
+        "Imports",
         "Pipelines",
         "Opportunity types",
         "Activity types",
@@ -68,7 +70,7 @@ BY_ROLE = {
         "Webhook History",
     },
     roles.MANAGER: ALL - {"Accounts", "Roles"},
-    roles.AUDITOR: ALL - {"Accounts", "Roles", "Test inbox"},
+    roles.AUDITOR: ALL - {"Accounts", "Roles", "Test inbox", "Imports"},
     "": {"Home"},
 }
 
