@@ -39,8 +39,8 @@ lint: test-packages
 find: test-packages
 	@for each in $(FIND); do $(VENV) -m tests.services find-$$each || exit; done
 
-# What is marked sabotage breaks the program to see that a checklist or an experiment would notice: it judges the tests,
-# and finds something new only when they change. What is ordinary is asked on SQLite alone: see tests/conftest.py.
+# What is marked sabotage breaks a dialect to see that the row named for it would notice: it judges the rows, and finds
+# something new only when they change. What is ordinary is asked on SQLite alone: see tests/conftest.py.
 test: lint find
 # One more again: the first of them begins with the faults and mostly waits.
 	$(PYTEST) -n 4 -m "not sabotage and not rare"

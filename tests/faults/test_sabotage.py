@@ -59,7 +59,6 @@ def slow_receiver(stack: Stack, within: float) -> list[Check]:
 
 
 @pytest.mark.faults
-@pytest.mark.sabotage
 class TestNotice:
     def test_no_sweep(self, stack_of: Callable[[str], Stack]) -> None:
         stack = stack_of("postgresql")
