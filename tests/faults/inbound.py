@@ -223,7 +223,7 @@ def loop(stack: Stack, size: Leads, seed: int) -> list[Check]:
         everything = [receipt for receipts in found.values() for receipt in receipts]
         ended = [receipt for receipt in everything if receipt[0] == "ignored"]
         return [
-            Check("a URL of one's own, at save", "refused by both", " ".join(refused), all(refused)),
+            Check("a URL of one's own, at save", "refused by both", f"by {sum(map(bool, refused))}", all(refused)),
             at_least("posts between the two", len(everything), 3 * size.leads),
             at_most("posts between the two", len(everything), 4 * size.leads),
             at_most("hops of what was taken", max(hops for status, hops in everything if status == "applied"), 2),
