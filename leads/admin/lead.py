@@ -206,7 +206,9 @@ class LeadAdmin(Exporting, LeadDuplicates):
         }
         tabs = self.views(request, views)
         page = reverse("admin:leads_lead_duplicates")
-        tabs["tab_list"][0]["items"].append({"title": DUPLICATES, "link": page, "has_permission": True})
+        tabs["tab_list"][0]["items"].append(
+            {"title": DUPLICATES, "link": page, "active": False, "has_permission": True}
+        )
         bring_in = reverse("admin:leads_leadimport_add") if request.user.has_perms(NEEDED) else ""
         return super().changelist_view(request, tabs | {"import_url": bring_in} | (extra_context or {}))
 

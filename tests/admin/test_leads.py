@@ -263,7 +263,7 @@ def test_each_view_shows_its_leads_and_says_that_it_is_open(crm, sign_in):
     factories.lead(full_name="Lead of staff", owner_id=crm.staff.pk)
     client = sign_in(crm.manager)
     views = {view["title"]: view["link"] for view in client.get(LIST).context["tab_list"][0]["items"]}
-    assert list(views) == ["All leads", "New today", "Unassigned", "My leads"]
+    assert list(views) == ["All leads", "New today", "Unassigned", "My leads", "Likely duplicates"]
     seen = {
         "All leads": {"Lead of mine", "Lead of nobody", "Lead of staff"},
         "Unassigned": {"Lead of nobody"},
