@@ -222,7 +222,7 @@ def test_unique_fields_and_leads_that_were_merged_are_known_as_by_every_other_wa
     )
     CustomField.objects.all().delete()
     master, child = factories.lead(type=None), Lead.objects.get(business_email="person3@example.com")
-    merge(Scope(account.pk, None), master.pk, [child.pk], {}, {})
+    merge(Scope(account.pk, None), master.pk, [child.pk], {}, {one.pk: one.version for one in (master, child)})
     assert counts(ran(made([["Three", "person3@example.com", "Hull", ""]], manager))) == (0, 1, 0)
     master.refresh_from_db()
     assert master.get("city") == "Hull"
