@@ -21,6 +21,7 @@ from unfold.widgets import (
 
 from leads import intake
 from leads import setup as setups
+from leads.admin.intake_fields import CONDITIONS as INTAKE_CONDITIONS
 from leads.admin.owned import ACCOUNT, OwnedForm, long_text
 from leads.fields import GROUPS
 from leads.models.apikey import Scope as KeyScope
@@ -29,9 +30,9 @@ from webhooks.inbound import rules, secrets
 from webhooks.models import InboundWebhook, Verification
 
 # What stands in one account only, and is asked for once it is known which.
-OF_ACCOUNT = ("list", "office", "pipeline", "owner")
+OF_ACCOUNT = ("list", "office", "pipeline", "assign", "owner")
 # When which field is shown.
-CONDITIONS = {
+CONDITIONS = INTAKE_CONDITIONS | {
     "signature_header": f"verification == '{Verification.HMAC}'",
     "typed_secret": f"verification != '{Verification.BEARER}'",
 }
@@ -94,7 +95,7 @@ class InboundWebhookForm(OwnedForm):
         fields = [
             *("account", "name", "description", "enabled", "verification", "signature_header"),
             *("only_path", "only_values", "match", "update", "protected"),
-            *("list", "source", "office", "pipeline", "owner"),
+            *("list", "source", "office", "pipeline", "assign", "owner"),
         ]
         widgets = ACCOUNT | {
             "name": UnfoldAdminTextInputWidget,
@@ -102,7 +103,9 @@ class InboundWebhookForm(OwnedForm):
             "signature_header": UnfoldAdminTextInputWidget,
             "only_path": UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
             "source": UnfoldAdminTextInputWidget,
-            **dict.fromkeys(("verification", "update", "list", "office", "pipeline", "owner"), UnfoldAdminSelectWidget),
+            **dict.fromkeys(
+                ("verification", "update", "list", "office", "pipeline", "assign", "owner"), UnfoldAdminSelectWidget
+            ),
         }
         help_texts = {
             "name": "What you and receipts call it, such as Website. One for each system, and for each environment.",
@@ -113,7 +116,7 @@ class InboundWebhookForm(OwnedForm):
             "source": "Of new leads that bring none.",
             "office": "Of new leads that bring none. Without one, only who sees the whole account sees them.",
             "pipeline": "New leads begin in its first stage.",
-            "owner": "Of new leads that bring none.",
+            "assign": "New leads that bring no owner.",
         }
 
     secret_was_typed: ClassVar[bool] = False

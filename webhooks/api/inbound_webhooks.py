@@ -32,7 +32,7 @@ _NEEDS: Final = {
     method: Need(KeyScope.WEBHOOKS_ADMIN, f"webhooks.{verb}_inboundwebhook")
     for method, verb in {"GET": "view", "POST": "add", "PATCH": "change", "DELETE": "delete"}.items()
 }
-_COLUMNS: Final = ("enabled", "verification", "signature_header", "only_path", "update", "source")
+_COLUMNS: Final = ("enabled", "verification", "signature_header", "only_path", "update", "source", "assign")
 _REFERENCES: Final = ("list", "office", "pipeline", "owner")
 # What is not a column with a rule of its own: read below.
 _PARTS: Final = ("match", "mapping", "only_values", "protected", "secret")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from leads import intake
+from leads import setup as setups
 from leads.fields import BY_KEY
 from leads.intake import NAMED
 from leads.setup import Setup
@@ -70,7 +71,8 @@ def unmapped(inbound: InboundWebhook) -> str:
         fields = {row.field for row in inbound.rows}
     except ValueError:
         return ""
-    return inbound.match if fields and inbound.match not in fields else ""
+    known = {inbound.match, *(one.path for one in setups.of(inbound.account_id).unique)}
+    return inbound.match if fields and known.isdisjoint(fields) else ""
 
 
 def label_of(key: str, setup: Setup) -> str:
