@@ -202,7 +202,7 @@ class MappingPage(Admin):
             return None
         uid = uuid.uuid4().hex
         headers = {"content-type": "application/json", "webhook-test": "true"}
-        sender = Sender(f"Send Test by {request.user}", scope_of(request))
+        sender = Sender(f"Send Test by {request.user}", replace(scope_of(request), account_id=inbound.account_id))
         try:
             code, answer = 200, process.receive(inbound, sender, uid, headers, sample.body)
         except Problem as problem:
