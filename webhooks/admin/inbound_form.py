@@ -32,7 +32,8 @@ from webhooks.models import InboundWebhook, Verification
 # What stands in one account only, and is asked for once it is known which.
 OF_ACCOUNT = ("list", "office", "pipeline", "assign", "owner")
 # When which field is shown.
-CONDITIONS = INTAKE_CONDITIONS | {
+CONDITIONS = {
+    **INTAKE_CONDITIONS,
     "signature_header": f"verification == '{Verification.HMAC}'",
     "typed_secret": f"verification != '{Verification.BEARER}'",
 }
