@@ -20,6 +20,9 @@ MATCHING = 3
 WITHIN = 300.0
 ENDED = "SELECT count(*) FROM leads_leadimport WHERE state = 'done' AND refused = 0 AND created = rows"
 
+# In the bulk lane, whether they are sent by now or not.
+HEARD = "SELECT count(*) FROM webhooks_delivery WHERE lane = 2"
+
 
 def measure(install: Install, size: Size) -> Iterator[Figure]:
     found = [_run(install, database, size.imported) for database in ("sqlite", "postgresql")]
@@ -31,7 +34,7 @@ def _run(install: Install, database: Database, rows: int) -> tuple[float, int]:
     """Seconds, and bytes of the largest process."""
     here = install(database)
     with here.process("sink") as sink, here.process("importer") as importer, here.worker():
-        importer.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10.0)}/hook", number=MATCHING)
+        importer.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10.0)}/hook", number=MATCHING, dialect="standard")
         importer.ask("file", number=rows)
         began, largest = time.monotonic(), 0
         while here.program.ask(ENDED) != [(1,)]:
@@ -39,4 +42,7 @@ def _run(install: Install, database: Database, rows: int) -> tuple[float, int]:
                 raise RuntimeError(f"{rows} rows were not imported within {WITHIN:g} s")
             largest = max([largest, *map(highest, here.program.family())])
             time.sleep(0.1)
-        return time.monotonic() - began, largest
+        seconds = time.monotonic() - began
+        if here.program.ask(HEARD) != [(MATCHING * rows,)]:
+            raise RuntimeError(f"the webhooks heard of {here.program.ask(HEARD)} leads, and not of {rows} each")
+        return seconds, largest

@@ -24,10 +24,10 @@ from webhooks.models import Delivery, Status  # noqa: E402
 _number = count(1)
 
 
-def webhooks(url: str, number: int) -> None:
-    """So many webhooks of the account, all of which would hear every lead."""
+def webhooks(url: str, number: int, dialect: str = "leadpro") -> None:
+    """So many webhooks of the account, all of which would hear every lead; LeadPro's those that have a type."""
     for index in range(number):
-        factories.webhook(url, name=f"Webhook {index}")
+        factories.webhook(url, name=f"Webhook {index}", dialect=dialect)
 
 
 def create(number: int) -> float:
