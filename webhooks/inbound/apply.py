@@ -11,12 +11,17 @@ from leads.scope import Scope
 from webhooks.models import InboundWebhook, Receipt, ReceiptStatus
 
 
+class Quicker(Exception):
+    """Somebody else has done with the receipt meanwhile."""
+
+
 def apply(inbound: InboundWebhook, receipt: Receipt, values: Mapping[str, Any], scope: Scope) -> Taken:
-    """Raises intake.Refused, and whatever the database raises: nothing is stored then."""
+    """Raises intake.Refused, Quicker, and whatever the database raises: nothing is stored then."""
 
     def note(taken: Taken) -> None:
-        receipt.settled(
+        if not receipt.settled(
             status=ReceiptStatus.APPLIED, answered=200, action=taken.action, lead_id=taken.lead.pk, faults=[]
-        )
+        ):
+            raise Quicker
 
     return intake.take(inbound.account_id, values, inbound.policy, scope, note)

@@ -100,7 +100,7 @@ def finish(receipt_id: int) -> None:
 
 
 def _process(inbound: InboundWebhook, receipt: Receipt, scope: Scope, alone: bool) -> dict[str, Any]:
-    """alone: nobody else can be at the same receipt."""
+    """alone: nobody else is at the same receipt, unless it takes so long that the sweep is."""
     try:
         # Around the unit of work, as its end is when it is asked who acted.
         with acting(Actor("inbound", inbound.pk, inbound.name, receipt.hops + 1)):
@@ -110,8 +110,14 @@ def _process(inbound: InboundWebhook, receipt: Receipt, scope: Scope, alone: boo
                 _hold(receipt)
                 return _settled(inbound, receipt, scope)
     except _Unacceptable as refusal:
-        receipt.settled(status=ReceiptStatus.REFUSED, answered=refusal.problem.status_code, faults=refusal.told)
-        raise refusal.problem from None
+        code = refusal.problem.status_code
+        if receipt.settled(status=ReceiptStatus.REFUSED, answered=code, faults=refusal.told):
+            raise refusal.problem from None
+        receipt.refresh_from_db()
+        return _answer(receipt)
+    except apply.Quicker:
+        receipt.refresh_from_db()
+        return _answer(receipt)
     except Exception as error:
         # Nothing is stored; the sweep tries again, and says what is wrong after some tries.
         problem = problem_of(error)

@@ -164,17 +164,17 @@ class Receipt(models.Model):
         """What is read: the claims of a JWT, else the body."""
         return bytes(self.claims or self.body)
 
-    def settled(self, **values: Any) -> None:
-        """Note what became of it; the receipt is stored already."""
+    def settled(self, **values: Any) -> bool:
+        """Note what became of it; the receipt is stored already. False where it is done with by somebody else."""
         for name, value in values.items():
             setattr(self, name, value)
         self.settled_at = timezone.now()
         moment = statement.moments()(self.settled_at)
         told = (self.status, self.action, self.lead_id, self.answered, json.dumps(self.faults), moment, self.tries)
-        statement.count(_SETTLE, (*told, self.pk))
+        return bool(statement.count(_SETTLE, (*told, self.pk)))
 
 
 _SETTLE: Final = (
     "UPDATE webhooks_receipt SET status = %s, action = %s, lead_id = %s, answered = %s, faults = %s, settled_at = %s,"
-    " tries = %s WHERE id = %s"
+    " tries = %s WHERE id = %s AND status IN ('received', 'refused')"
 )

@@ -6,6 +6,7 @@ import pytest
 
 from leads.models import Lead
 from tests.webhooks.inbound.conftest import SAMPLE
+from webhooks.inbound import apply, process
 from webhooks.models import Event, Receipt
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +86,39 @@ def test_a_test_shows_whether_it_would_be_taken_and_makes_no_lead(post):
     assert post(webhook_test="true").json() == {"status": "success", "id": None, "action": "test"}
     assert not Lead.objects.exists()
     assert post({"email": "x"}, webhook_test="true").status_code == 422
+
+
+def test_a_post_that_takes_so_long_that_the_sweep_takes_it_up_makes_one_lead(post, inbound, monkeypatch):
+    inbound.match = ""
+    inbound.save()
+    at_work, real = [], apply.apply
+
+    def slow(inbound, receipt, *rest):
+        if not at_work:
+            at_work.append(receipt)
+            process.finish(receipt.pk)
+        return real(inbound, receipt, *rest)
+
+    monkeypatch.setattr(apply, "apply", slow)
+    lead_id = post().json()["id"]
+    assert [lead.pk for lead in Lead.objects.all()] == [lead_id]
+    assert (Receipt.objects.get().status, Receipt.objects.get().lead_id) == ("applied", lead_id)
+
+
+def test_a_refusal_that_comes_late_does_not_undo_what_was_applied(post, inbound, monkeypatch):
+    mended, inbound.mapping = inbound.mapping, []
+    inbound.save()
+    assert post().status_code == 422
+    late = Receipt.objects.select_related("inbound").get()
+    inbound.mapping = mended
+    inbound.save()
+    real = Receipt.settled
+
+    def settled(receipt, **values):
+        if values["status"] == "refused":
+            process.again(Receipt.objects.get())
+        return real(receipt, **values)
+
+    monkeypatch.setattr(Receipt, "settled", settled)
+    assert process.again(late)["id"] == Lead.objects.get().pk
+    assert Receipt.objects.get().status == "applied"
