@@ -126,7 +126,13 @@ def _with_leads(scope: Scope, column: str, rows: Sequence[Mapping[str, Any]]) ->
 
 def _open(found: Sequence[Group]) -> list[Group]:
     """Without those of whose leads somebody said that they are all different."""
-    pairs = {group.value: list(combinations([lead.pk for lead in group.leads], 2)) for group in found}
+    pairs = {
+        (group.account_id, group.value): list(combinations([lead.pk for lead in group.leads], 2)) for group in found
+    }
     every = [pair for each in pairs.values() for pair in each]
     said = set(NotSame.objects.filter(_among(every)).values_list("first_id", "second_id")) if every else set()
-    return [group for group in found if group.count > MOST_OF_GROUP or not said.issuperset(pairs[group.value])]
+    return [
+        group
+        for group in found
+        if group.count > MOST_OF_GROUP or not said.issuperset(pairs[group.account_id, group.value])
+    ]

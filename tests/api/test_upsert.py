@@ -123,3 +123,11 @@ def test_duplicates_and_why(manager: KeyClient, world: World):
     groups, after = duplicates.groups(Scope(world.account.pk, None), "phone")
     assert ([lead.pk for group in groups for lead in group.leads], after) == ([lead.pk, phone.pk], None)
     assert duplicates.groups(Scope(world.account.pk, None), "name_and_postcode") == ([], None)
+
+
+def test_what_is_said_in_one_account_counts_in_no_other(world: World):
+    Lead.objects.all().delete()
+    pairs = [[factories.lead(account=account) for _ in range(2)] for account in (world.account, world.other)]
+    assert duplicates.dismiss(pairs[1]) == 1
+    groups, _ = duplicates.groups(Scope(None, None), "phone")
+    assert [group.leads for group in groups] == [pairs[0]]
