@@ -255,3 +255,12 @@ def test_who_sees_and_changes_what(crm, sign_in, inbound):
         assert sign_in(user).post(at("delete", inbound), {"post": "yes"}).status_code == status
     assert InboundWebhook.objects.get().secret == SECRET
     assert "Website" not in sign_in(leeds_manager).get(LIST).content.decode()
+
+
+def test_another_verification_needs_a_secret_that_goes_with_it(inbound, manager):
+    InboundWebhook.objects.update(verification="hmac", secret="whsec_%" * 3)
+    form = form_of(manager.get(at("change", inbound))) | {"verification": "standard"}
+    [told] = errors_of(manager.post(at("change", inbound), form))["verification"]
+    assert "base64 after whsec_" in told
+    assert "whsec_%" not in told
+    assert InboundWebhook.objects.get().verification == "hmac"

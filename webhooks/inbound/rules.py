@@ -15,6 +15,7 @@ from leads.fields import BY_KEY
 from leads.intake import NAMED
 from leads.setup import Setup
 from leads.validation import RULES, Violation
+from webhooks.inbound import secrets
 from webhooks.inbound.translate import targets
 from webhooks.models import InboundWebhook, Verification
 from webhooks.wire import mapping
@@ -34,7 +35,8 @@ def protectable(setup: Setup) -> dict[str, tuple[str, str]]:
 
 def faults(inbound: InboundWebhook, setup: Setup) -> list[Violation]:
     """All that is wrong with it as it is about to be stored; a row of the mapping is `mapping.<number>`."""
-    found = [*_header(inbound), *_only(inbound), *_match(inbound, setup), *_protected(inbound, setup)]
+    found = [*_secret(inbound), *_header(inbound), *_only(inbound)]
+    found += [*_match(inbound, setup), *_protected(inbound, setup)]
     return found + mapping_faults(inbound.mapping, setup)
 
 
@@ -79,6 +81,13 @@ def label_of(key: str, setup: Setup) -> str:
     """What people call a field; the key itself where it is gone."""
     known = intake.matchable(setup)
     return known.get(key) or (BY_KEY[key].label if key in BY_KEY else key)
+
+
+def _secret(inbound: InboundWebhook) -> Iterator[Violation]:
+    """One that was typed for another way to prove it."""
+    kept = secrets.stored(inbound) if inbound.verification != Verification.BEARER else ""
+    if kept and (fault := secrets.fault(inbound.verification, kept)):
+        yield Violation("verification", "secret", f"does not go with the secret in use, which {fault}: rotate it first")
 
 
 def _header(inbound: InboundWebhook) -> Iterator[Violation]:

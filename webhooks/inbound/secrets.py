@@ -44,7 +44,7 @@ def fault(verification: str, typed: str) -> str | None:
     shortest = SHORTEST_OF_JWT if verification == Verification.JWT else SHORTEST
     if not shortest <= len(typed) <= LONGEST or not typed.isprintable() or typed != typed.strip():
         return f"must have {shortest} to {LONGEST} printable characters, and no blanks around them"
-    if verification == Verification.STANDARD and not _is_key(typed):
+    if verification == Verification.STANDARD and not is_key(typed):
         return "must be base64 after whsec_, such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     return None
 
@@ -103,7 +103,7 @@ def _locked(inbound_id: int) -> InboundWebhook:
     return InboundWebhook.objects.select_for_update(of=("self",), no_key=True).get(pk=inbound_id)
 
 
-def _is_key(typed: str) -> bool:
+def is_key(typed: str) -> bool:
     try:
         return bool(signature.key(typed))
     except ValueError:

@@ -217,6 +217,14 @@ class TestProofs:
 
         assert [at(seconds) for seconds in (0, -290, 290, -310, 310)] == [200, 200, 200, 401, 401]
 
+    def test_a_secret_that_was_typed_for_an_hmac_is_none_of_standard_webhooks(self, account):
+        webhook = InboundWebhook.objects.create(
+            account=account, name="Turned", mapping=MAPPING, verification=Verification.STANDARD, secret="whsec_%" * 3
+        )
+        moment = str(int(time.time()))
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": moment, "webhook-signature": "v1,abc"}
+        assert ask(webhook.uid, **headers).status_code == 401
+
     def test_of_a_jwt_the_claims_are_read(self, account):
         webhook = InboundWebhook.objects.create(
             account=account, name="JWT", mapping=MAPPING, verification=Verification.JWT, secret=SECRET
