@@ -21,7 +21,7 @@ from leads.setup import Setup
 from webhooks.admin.mapping_rows import Draft, judged
 from webhooks.inbound import process, rules, translate
 from webhooks.inbound.suggest import Suggestion, suggestions
-from webhooks.inbound.tree import Node, Tree, places, unmapped
+from webhooks.inbound.tree import Node, Tree, reader, unmapped
 from webhooks.models import InboundWebhook
 from webhooks.wire import mapping
 from webhooks.wire.mapping import Row
@@ -99,7 +99,8 @@ def outcome(
     found = Outcome(rows=rows, drafts=[(draft, "") for draft in told], warning=_warning(trial, setup))
     if tree is None:
         return found
-    read = {place: row for row in rows if row.path for place in places(document, row.path)}
+    places = reader(document)
+    read = {place: row for row in rows if row.path for place in places(row.path)}
     found = replace(
         found,
         suggestions=suggestions(tree, rows, read, targets, kinds, inbound.match, by_value=shows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -79,7 +79,13 @@ def tree_of(document: Any, named: bool = True) -> Tree:
 
 def places(document: Any, path: str) -> frozenset[str]:
     """Where the single values stand that a path reads, be it as parts of something larger: their exact paths."""
-    return frozenset(_leaves(look_up(_placed(document, ""), path)))
+    return reader(document)(path)
+
+
+def reader(document: Any) -> Callable[[str], frozenset[str]]:
+    """`places` of one document, for many paths."""
+    placed = _placed(document, "")
+    return lambda path: frozenset(_leaves(look_up(placed, path)))
 
 
 def unmapped(tree: Tree, read: Collection[str]) -> list[Node]:
