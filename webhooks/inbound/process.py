@@ -63,15 +63,19 @@ def again(receipt: Receipt) -> dict[str, Any]:
     return _process(receipt.inbound, receipt, _scope_of(receipt), alone=False)
 
 
-def rehearse(inbound: InboundWebhook, document: Any) -> Rehearsed:
-    """What would become of a document now. Nothing is stored, and nobody is told."""
+def rehearse(inbound: InboundWebhook, document: Any, scope: Scope | None = None) -> Rehearsed:
+    """What would become of a document now. Nothing is stored, and nobody is told. scope: the sender's, else all."""
     mapped = translate.translate(inbound, document)
     if mapped.faults:
         return Rehearsed("", {}, _told(mapped, []))
     try:
         with unit():
             taken = intake.take(
-                inbound.account_id, mapped.values, inbound.policy, Scope(inbound.account_id, None), finish=_rehearsed
+                inbound.account_id,
+                mapped.values,
+                inbound.policy,
+                scope or Scope(inbound.account_id, None),
+                finish=_rehearsed,
             )
             raise AssertionError(f"{taken.lead} must not be stored")
     except _Done as done:
@@ -85,6 +89,7 @@ def rehearse(inbound: InboundWebhook, document: Any) -> Rehearsed:
 def waiting() -> list[tuple[int]]:
     """Receipts that were kept and never answered."""
     left = Receipt.objects.filter(status=ReceiptStatus.RECEIVED, received_at__lt=timezone.now() - LEFT_BEHIND)
+    left = left.filter(inbound__isnull=False)  # of one that was deleted nothing can be made
     return [(pk,) for pk in left.order_by("pk").values_list("pk", flat=True)[:1000]]
 
 
@@ -142,7 +147,7 @@ def _settled(inbound: InboundWebhook, receipt: Receipt, scope: Scope) -> dict[st
     if mapped.faults:
         raise _unprocessable(_told(mapped, []))
     if accept.is_test(receipt):
-        return _tested(inbound, receipt, document)
+        return _tested(inbound, receipt, document, scope)
     try:
         taken = apply.apply(inbound, receipt, mapped.values, scope)
     except intake.Refused as refused:
@@ -172,8 +177,8 @@ def _ignored(receipt: Receipt, rule: str, reason: str) -> dict[str, Any]:
     return _answer(receipt)
 
 
-def _tested(inbound: InboundWebhook, receipt: Receipt, document: Any) -> dict[str, Any]:
-    rehearsed = rehearse(inbound, document)
+def _tested(inbound: InboundWebhook, receipt: Receipt, document: Any, scope: Scope) -> dict[str, Any]:
+    rehearsed = rehearse(inbound, document, scope)
     if rehearsed.faults:
         raise _unprocessable(rehearsed.faults)
     receipt.settled(status=ReceiptStatus.TEST, answered=200, faults=[])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
-from leads.models import Lead
-from tests.webhooks.inbound.conftest import SAMPLE
+from leads import roles
+from leads.models import CustomField, Lead
+from tests import factories
+from tests.webhooks.inbound.conftest import SAMPLE, new_key
 from webhooks.inbound import apply, process
 from webhooks.models import Event, Receipt
 
@@ -88,6 +91,18 @@ def test_a_test_shows_whether_it_would_be_taken_and_makes_no_lead(post):
     assert post({"email": "x"}, webhook_test="true").status_code == 422
 
 
+def test_a_test_tells_no_more_than_its_sender_may_see(post, account, inbound):
+    CustomField.objects.create(account=account, key="reference", label="Reference", unique=True)
+    office, other = factories.office("Leeds", account=account), factories.office("York", account=account)
+    lead = factories.lead(account=account, office=other, custom_fields={"reference": "R1"})
+    inbound.office, inbound.mapping = office, [*inbound.mapping, {"field": "custom_fields.reference", "path": "ref"}]
+    inbound.save()
+    key = new_key(account, office, role=roles.STAFF)
+    answer = post({**SAMPLE, "ref": "R1"}, webhook_test="true", Authorization=f"Bearer {key}")
+    assert answer.status_code == 422
+    assert f"lead {lead.pk}" not in answer.json()["errors"][0]["message"]
+
+
 def test_a_post_that_takes_so_long_that_the_sweep_takes_it_up_makes_one_lead(post, inbound, monkeypatch):
     inbound.match = ""
     inbound.save()
@@ -122,3 +137,11 @@ def test_a_refusal_that_comes_late_does_not_undo_what_was_applied(post, inbound,
     monkeypatch.setattr(Receipt, "settled", settled)
     assert process.again(late)["id"] == Lead.objects.get().pk
     assert Receipt.objects.get().status == "applied"
+
+
+def test_what_a_deleted_webhook_left_behind_is_not_asked_for_again(post, inbound):
+    post()
+    Receipt.objects.update(status="received", received_at=timezone.now() - 2 * process.LEFT_BEHIND)
+    assert len(process.waiting()) == 1
+    inbound.delete()
+    assert process.waiting() == []
