@@ -181,7 +181,9 @@ class _Hand:
             return False
         if (scope := _scope(job)) is None:
             reason = "Who started it may not import leads any more."
-            self._mine().update(state=ImportState.FAILED, reason=reason, finished_at=timezone.now())
+            with transaction.atomic():
+                if self._mine().update(state=ImportState.FAILED, reason=reason, finished_at=timezone.now()):
+                    ImportPart.objects.filter(of=job).delete()
             return False
         if job.state == ImportState.CHECKING:
             rows = _rows(job, BATCH)

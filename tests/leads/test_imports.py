@@ -205,6 +205,7 @@ def test_an_import_stops_with_the_rights_of_who_started_it(manager, how: str):
             manager.membership.save()
     job = ran(LeadImport.objects.get())
     assert job.state == ImportState.FAILED and job.reason and not Lead.objects.exists()
+    assert not ImportPart.objects.exists()  # the rows go with it
 
 
 def test_unique_fields_and_leads_that_were_merged_are_known_as_by_every_other_way(manager):
