@@ -207,6 +207,8 @@ class _Intake:
         stored: dict[int, Row | None] = {}
         labelled: list[tuple[Lead, Row | None, Labels]] = []
         for given, row in zip(rows, self._rows(rows, keys, work), strict=True):
+            if row is not None and row["id"] in stored:  # by another key, of one that was merged into it
+                row = Lead.rows(work.using, [row["id"]])[row["id"]]
             try:
                 lead, changed = self.lay(row, given)
             except Refused as refused:

@@ -229,6 +229,19 @@ def test_unique_fields_and_leads_that_were_merged_are_known_as_by_every_other_wa
     assert master.get("city") == "Hull"
 
 
+def test_rows_of_two_that_were_merged_are_both_laid_over_what_they_became(manager):
+    kept = factories.lead(business_email="kept@example.com", city=None)
+    gone = factories.lead(business_email="gone@example.com", city=None)
+    scope = Scope(kept.account_id, None)
+    merge(scope, kept.pk, [gone.pk], {}, {one.pk: one.version for one in (kept, gone)})
+    rows = [["kept@example.com", "York", "", "fair"], ["gone@example.com", "", "Acme", "vip"]]
+    fields = ("business_email", "city", "company_name", "tags")
+    job = ran(made(rows, manager, fields, ["E-mail", "City", "Company", "Tags"]))
+    assert counts(job) == (0, 2, 0)
+    lead = Lead.objects.get()
+    assert (lead.get("city"), lead.get("company_name"), sorted(lead.get("tags"))) == ("York", "Acme", ["fair", "vip"])
+
+
 def test_new_leads_are_dealt_out(manager):
     mates = [new_user(name, factories.account(), role=roles.STAFF) for name in ("ann", "ben")]
     manager.membership.account = factories.account()
