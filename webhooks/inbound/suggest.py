@@ -20,8 +20,10 @@ _EMAILS: Final = ("business_email", "email", "personal_email")
 
 # What other systems, and people in other languages, call our fields; beside the names of the catalogue itself.
 _CALLED: Final[Mapping[str, str]] = {
-    "first_name": "firstname fname forename givenname given vorname prenom prénom nombre nome voornaam",
-    "last_name": "lastname lname surname familyname family nachname apellido apellidos cognome achternaam",
+    "first_name": "firstname first namefirst yournamefirst fname forename givenname given vorname prenom prénom nombre"
+    " nome voornaam",
+    "last_name": "lastname last namelast yournamelast lname surname familyname family nachname apellido apellidos"
+    " cognome achternaam",
     "full_name": "fullname name yourname contactname leadname customername displayname completename realname",
     "business_email": "workemail businessemail companyemail officeemail",
     "personal_email": "personalemail privateemail homeemail",
@@ -126,13 +128,13 @@ def suggestions(
         for node in nodes:
             called = _called(node)[-length:]
             if len(called) == length and node.path not in found and (key := _key(called, node, names)) is not None:
-                suggest(node, key, f"is called “{' '.join(called)}”")
+                suggest(node, key, f"as it is called “{' '.join(called)}”")
     if by_value:
         for node in nodes:
             if node.path not in found:
                 for key, why in _looks_like(node, match):
                     if key in targets and key not in taken:
-                        suggest(node, key, f"looks like {why}")
+                        suggest(node, key, f"as it looks like {why}")
                         break
     order = {node.path: number for number, node in enumerate(tree.nodes)}
     return sorted(found.values(), key=lambda one: order[one.row.path])

@@ -42,6 +42,12 @@ def test_a_field_is_known_by_what_others_call_it(name):
     assert suggested({name: "Olivia"}) == {"first_name": name}
 
 
+@pytest.mark.parametrize("above", ["name", "contact", "your_name"])
+def test_first_and_last_are_parts_of_a_name(above):
+    document = {above: {"first": "Olivia", "last": "Hartley"}, "page": {"first": "1", "last": "9"}}
+    assert suggested(document) == {"first_name": f"{above}/first", "last_name": f"{above}/last"}
+
+
 def test_what_stands_above_says_whose_it_is():
     document = {
         "contact": {"work": {"email": "o@firm.example"}, "private": {"email": "o@private.example"}},
