@@ -361,6 +361,7 @@
     for (const attribute of Array.from(fresh.attributes)) {
       if (!attribute.name.startsWith("x-")) part.setAttribute(attribute.name, attribute.value);
     }
+    if (!fresh.dataset.refresh) part.removeAttribute("data-refresh");
     window.htmx?.process(part);
     opened.forEach((id) => part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", ""));
     shown.forEach((name, at) => {
