@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,8 @@ class Program:
         while self.family() and time.monotonic() < limit:
             time.sleep(0.05)
         for process in self.family():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                process.kill()
         for child in self._started:
             child.wait()
 

@@ -177,7 +177,8 @@ class Trial:
         if self._keeper is not None:
             self._keeper.join()
         for process in self.program.family():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                process.kill()
         self.program.stop()
 
     # Kills
