@@ -47,8 +47,7 @@ def known(account_id: int, given: Mapping[str, Any], match: str, scope: Scope, s
     keys = {field: key for field in fields if field in matchable(setup) and (key := key_of(field, given)) is not None}
     if not match or not keys:
         return None
-    # In one order for everybody, so that two do not wait for each other.
-    owners = {field: _hold(account_id, field, key) for field, key in sorted(keys.items())}
+    owners = _owners(account_id, keys)
     for field, key in keys.items():
         if field in MATCHED:
             row = _by_column(account_id, MATCHED[field], key, scope, work)
@@ -72,6 +71,16 @@ def key_of(field: str, given: Mapping[str, Any]) -> str | None:
 
 
 # --- the key row -----------------------------------------------------------------------------------------------------
+
+
+def _owners(account_id: int, keys: Mapping[str, str]) -> dict[str, int | None]:
+    """Field -> the lead that had its key to itself last. Several are held as an import holds its own, so that two do
+    not wait for each other."""
+    if len(keys) == 1:
+        return {field: _hold(account_id, field, key) for field, key in keys.items()}
+    pairs = {field: (field, digest(key)) for field, key in keys.items()}
+    rows = LeadKey.hold(account_id, dict.fromkeys(pairs.values()))
+    return {field: rows[pair].lead_id for field, pair in pairs.items()}
 
 
 def _hold(account_id: int, field: str, key: str) -> int | None:

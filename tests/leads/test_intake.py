@@ -10,12 +10,15 @@ import pytest
 from django.db import connection
 
 from leads import intake
+from leads.changes import unit
+from leads.identity import digest
 from leads.intake import Policy, Refused, take
 from leads.merge import merge
 from leads.models import Company, CustomField, Lead, LeadKey, LeadList, Tag
 from leads.scope import Scope
 from tests import factories
 from tests.admin.conftest import new_user
+from tests.leads.test_concurrency import Other
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -336,3 +339,20 @@ def test_others_do_not_wait_for_each_other_for_ever(account, come):
 
     actions = [action for result in at_once(4, post) for action in result]
     assert (actions.count("created"), len(actions)) == (5, 20)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite lets one transaction write at a time.")
+def test_who_waits_for_a_new_key_holds_none_that_is_there(account):
+    """An import makes the keys that are new before it locks all of its own."""
+    CustomField.objects.create(account=account, key="reference", label="Reference", unique=True)
+    given = {"business_email": "jo@example.com", "custom_fields.reference": "R1"}
+    email, reference = ("business_email", digest("jo@example.com")), ("custom_fields.reference", digest("r1"))
+    LeadKey.objects.create(account=account, field=email[0], digest=email[1])
+    other = Other(lambda: take(account.pk, given, Policy(), Scope(account.pk, None)))
+    with unit():
+        LeadKey.hold(account.pk, {reference: None})
+        other.start_and_wait_for_us()
+        LeadKey.hold(account.pk, {email: None})
+    other.join(10)
+    assert other.error is None
