@@ -202,6 +202,9 @@ def test_who_reads_and_who_processes(crm, sign_in, inbound):
         "limited": [200, 404],
     }
     assert listed(sign_in(limited)) == listed(sign_in(crm.other_manager)) == []
+    # Nor what the webhooks are called.
+    for path in (LIST, several):
+        assert inbound.name not in sign_in(limited).get(path).content.decode()
     for user, status in ((crm.auditor, 403), (crm.staff, 403), (crm.other_manager, 404)):
         assert sign_in(user).post(again, {"_form_submitted": "True"}).status_code == status
         assert sign_in(user).post(several).status_code == status

@@ -37,6 +37,12 @@ _MOST_LEADS = 200
 _OFFERED = 500
 
 
+def _known(request: HttpRequest) -> QuerySet[InboundWebhook]:
+    """The webhooks that the user may see: they are the whole account's."""
+    scope = scope_of(request)
+    return InboundWebhook.objects.filter(scope.in_account()) if scope.whole_account else InboundWebhook.objects.none()
+
+
 class InboundFilter(DropdownFilter):
     """What is chosen stays on offer, so that links to it may be made."""
 
@@ -45,7 +51,7 @@ class InboundFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         scope = scope_of(request)
-        rows = InboundWebhook.objects.filter(scope.in_account()).select_related("account")
+        rows = _known(request).select_related("account")
         rows = rows.order_by("account__name", "name")[:_OFFERED]
         return [(str(row.pk), f"{row.account.name} – {row.name}" if scope.every_account else row.name) for row in rows]
 
@@ -273,7 +279,7 @@ class ReceiptAdmin(Admin):
         seen = self.scoped(request, Receipt.objects.all())
         ids, pk = request.GET.get("ids", ""), request.GET.get("inbound", "")
         if is_key(pk):
-            inbound = InboundWebhook.objects.filter(scope_of(request).in_account(), pk=pk).first()
+            inbound = _known(request).filter(pk=pk).first()
             if inbound is None:
                 raise Http404
             refused = seen.filter(inbound=inbound, status=ReceiptStatus.REFUSED)
