@@ -92,6 +92,12 @@ def test_the_list_is_filtered_and_searched(crm, manager, inbound):
     assert reverse("admin:leads_lead_change", args=[applied.lead_id]) in page.links
 
 
+def test_the_list_says_whether_a_lead_was_made_or_changed(manager, inbound):
+    posted(inbound), posted(inbound), refused(inbound)
+    rows = manager.get(LIST).content.decode()
+    assert (rows.count(">created</span>"), rows.count(">updated</span>")) == (1, 1)
+
+
 def test_the_page_shows_every_byte_and_what_was_wrong(manager, inbound):
     receipt = posted(inbound, b'{"email":  "<b>no</b>", "first_name": "\\u00e9"}', X_Form="contact")
     response = manager.get(at("change", receipt))

@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
@@ -173,7 +174,10 @@ class ReceiptAdmin(Admin):
 
     @display(description="Lead")
     def shown_lead(self, receipt: Receipt) -> SafeString | str:
-        return receipt_page.lead(receipt)
+        shown = receipt_page.lead(receipt)
+        if not receipt.action:
+            return shown
+        return format_html('{} <span class="lc-second">{}</span>', shown, receipt.action)
 
     @display(description="Answer")
     def shown_answer(self, receipt: Receipt) -> SafeString:

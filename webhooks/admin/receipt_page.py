@@ -114,7 +114,7 @@ def _standing(receipt: Receipt) -> tuple[str, str, str]:
         case ReceiptStatus.REFUSED:
             if receipt.inbound_id is None:
                 return "failure", "This post was refused.", "Its webhook was deleted: it cannot be processed again."
-            return "failure", "This post was refused.", "Mend the mapping, or the data, and process it again."
+            return "failure", "This post was refused.", "Mend the mapping or the webhook, and process it again."
         case ReceiptStatus.IGNORED:
             return "neutral", "This post made no lead.", f"{reason(receipt)}.".replace("..", ".")
         case ReceiptStatus.TEST:
