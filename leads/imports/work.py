@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -147,11 +147,23 @@ def work(import_id: int) -> None:
         return
     hand = _Hand(import_id, held_at)
     until = time.monotonic() + RUN_FOR
-    while hand.step():
+    while _stepped(hand):
         if jobs.stopping() or time.monotonic() > until:
             if hand.leave() and not jobs.stopping():
                 jobs.start(JOB, import_id)
             return
+
+
+def _stepped(hand: _Hand) -> bool:
+    """hand.step(); what would go wrong again and again ends the import. A database that is away comes back."""
+    try:
+        return hand.step()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("import %s: a batch failed", hand.import_id)
+        hand.fail("Something went wrong on our side, which our log tells. The rows that are done are in.")
+        return False
 
 
 def _unheld(imports: QuerySet[LeadImport]) -> QuerySet[LeadImport]:
@@ -174,16 +186,19 @@ class _Hand:
         """Let somebody else go on. False where somebody has it already, or it has ended."""
         return bool(self._mine().update(held_at=None))
 
+    def fail(self, reason: str) -> None:
+        """End it; what it has brought in stays."""
+        with transaction.atomic():
+            if self._mine().update(state=ImportState.FAILED, reason=reason, finished_at=timezone.now()):
+                ImportPart.objects.filter(of=self.import_id).delete()
+
     def step(self) -> bool:
         """One batch; False when nothing is left, or it is somebody else's."""
         job = self._mine().first()
         if job is None:
             return False
         if (scope := _scope(job)) is None:
-            reason = "Who started it may not import leads any more."
-            with transaction.atomic():
-                if self._mine().update(state=ImportState.FAILED, reason=reason, finished_at=timezone.now()):
-                    ImportPart.objects.filter(of=job).delete()
+            self.fail("Who started it may not import leads any more.")
             return False
         if job.state == ImportState.CHECKING:
             rows = _rows(job, BATCH)

@@ -351,3 +351,16 @@ def test_a_check_that_is_interrupted_still_knows_what_it_has_seen(manager, monke
     work.work(job.pk)
     job.refresh_from_db()
     assert (job.state, counts(job)) == (ImportState.CHECKED, (4, 1, 0))
+
+
+def test_what_goes_wrong_each_time_ends_it(manager, monkeypatch):
+    """Or it would be taken in hand again and again, and wait for ever."""
+    batches = iter([intake_bulk.take_all])
+
+    def take_all(*arguments: Any) -> Any:
+        return next(batches)(*arguments)
+
+    monkeypatch.setattr(work, "take_all", take_all)
+    job = ran(made([[f"Lead {number}", f"lead{number}@example.com", "", ""] for number in range(5)], manager))
+    assert (job.state, job.done, Lead.objects.count()) == (ImportState.FAILED, 3, 3)
+    assert "our log" in job.reason and work.waiting() == []
