@@ -153,9 +153,9 @@ def test_by_a_raw_socket(new_program):
     assert program.answers()
     assert process.memory_info().rss - memory < 20 * 2**20
     rows = program.ask("SELECT status, count(*) FROM webhooks_receipt GROUP BY status")
-    kept = [case.status for case in CASES if case.is_kept]
+    kept = [case.status for case in CASES if case.is_kept] * 2
     empty = 2  # "no length" and "a length too short"
-    assert dict(rows) == {"applied": kept.count(200) + 1, "refused": len(kept) - kept.count(200) + empty}
+    assert dict(rows) == {"applied": kept.count(200), "refused": len(kept) - kept.count(200) + empty}
     # Of the people that were posted each is there once.
     people = program.ask("SELECT business_email, count(*) FROM leads_lead GROUP BY business_email ORDER BY 1")
     assert people == [("deep@example.com", 1), ("test@leadmagnets.io", 1)]
