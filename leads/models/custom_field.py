@@ -8,6 +8,7 @@ from django.db import models, router, transaction
 from leads import custom
 from leads.models.account import Account
 from leads.models.account_setup import AccountSetup
+from leads.models.once import Once
 
 
 def check_key(key: str) -> None:
@@ -32,7 +33,7 @@ class CustomField(AccountSetup):
     class Meta:
         ordering = ["position", "id"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "key"],
                 name="custom_field_key_once_per_account",
                 violation_error_message="This account has a custom field of that key.",

@@ -21,6 +21,7 @@ from leads.models.intake_policy import UPDATES, IntakePolicy
 from leads.models.lead import Lead
 from leads.models.lead_list import LeadList
 from leads.models.office import Office
+from leads.models.once import Once
 from leads.models.pipeline import Pipeline
 from leads.models.tag import Tag
 from leads.models.user import User
@@ -91,7 +92,7 @@ class Form(IntakePolicy):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="form_name_once_per_account",
                 violation_error_message="This account has a form of that name.",

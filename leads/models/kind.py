@@ -12,6 +12,7 @@ from django.dispatch import receiver
 
 from leads.changes import unit
 from leads.models.account import Account
+from leads.models.once import Once
 
 # mx_Custom_1 and so on.
 MOST_FIELDS = 50
@@ -40,12 +41,12 @@ class Kind(models.Model):
         abstract = True
         ordering = ["code"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="%(class)s_name_once_per_account",
                 violation_error_message="This account has one of that name.",
             ),
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "code"],
                 name="%(class)s_code_once_per_account",
                 violation_error_message="This account has one of that code.",

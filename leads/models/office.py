@@ -4,6 +4,7 @@ from django.db import models, router
 
 from leads.changes import unit
 from leads.models.account import Account
+from leads.models.once import Once
 
 
 class Office(models.Model):
@@ -13,7 +14,7 @@ class Office(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="office_name_once_per_account",
                 violation_error_message="This account has an office of that name.",

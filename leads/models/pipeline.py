@@ -15,6 +15,7 @@ from leads import fields
 from leads.changes import unit
 from leads.models.account import Account
 from leads.models.account_setup import AccountSetup
+from leads.models.once import Once
 
 DEFAULT_NAME = "Sales pipeline"
 
@@ -31,7 +32,7 @@ class Pipeline(AccountSetup):
     class Meta:
         ordering = ["-is_default", "position", "id"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="pipeline_name_once_per_account",
                 violation_error_message="This account has a pipeline of that name.",

@@ -6,6 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 
 from leads.models.entity import Entity
+from leads.models.once import Once
 
 
 class Product(Entity):
@@ -37,7 +38,7 @@ class Product(Entity):
     class Meta(Entity.Meta):
         ordering = ["name", "id"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="product_name_once_per_account",
                 violation_error_message="This account has a product of that name.",

@@ -112,7 +112,7 @@ def test_who_turns_to_a_signature_gets_a_secret(manager, inbound):
     ("typed", "field", "words"),
     [
         ({"name": ""}, "name", "Name is required."),
-        ({"name": "Website"}, "__all__", "This account has an inbound webhook of that name."),
+        ({"name": "Website"}, "name", "This account has an inbound webhook of that name."),
         ({"verification": "hmac", "typed_secret": "short"}, "typed_secret", "16 to 255 printable characters"),
         ({"verification": "jwt", "typed_secret": SECRET}, "typed_secret", "32 to 255 printable characters"),
         ({"verification": "standard", "typed_secret": "whsec_no base64 at all"}, "typed_secret", "base64 after whsec_"),
