@@ -25,6 +25,7 @@ from tests.program import Program
 from tests.receiver import Receiver
 from tests.services import CHROMIUM, no_browser
 from tests.settings import SCRATCH
+from webhooks.outbound import deliver
 
 # By default no example is too slow: these machines are busy. --hypothesis-profile=fast for a quick look.
 # =thorough: ten times as many, for whoever changes what reads what others send.
@@ -163,9 +164,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def empty_cache() -> None:
+def nothing_remembered() -> None:
     # What an earlier test counted would be shown, and would end in the middle of this one.
     cache.clear()
+    # Ids come again: how the receiver of an earlier webhook answered says nothing about this one.
+    deliver.windows.cache_clear()
 
 
 @pytest.fixture(autouse=True)

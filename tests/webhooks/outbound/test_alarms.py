@@ -30,7 +30,6 @@ def loopback(settings: Any) -> Iterator[None]:
     settings.WEBHOOK_ALLOWLIST = ["127.0.0.0/8"]
     settings.SITE_URL = "https://crm.example.com"
     deliver.door.cache_clear()
-    deliver.windows.cache_clear()
     yield
     deliver.door.cache_clear()
 

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def loopback(settings):
     settings.WEBHOOK_ALLOWLIST = ["127.0.0.0/8"]
     deliver.door.cache_clear()
-    deliver.windows.cache_clear()
     yield
     deliver.door.cache_clear()
 
