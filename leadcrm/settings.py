@@ -141,7 +141,7 @@ MIDDLEWARE = [
     "leads.api.middleware.answers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "leadcrm.csp.PolicyMiddleware",
     "leadcrm.csp.admin_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
