@@ -15,11 +15,12 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from leads import roles, unique
+from leads.fields import BY_KEY
 from leads.identity import folded
 from leads.models import Account, ApiKey, Campaign, Company, Lead, LeadList, Membership, Merge, Office, Task, User
 from leads.models.labels import Label
 from leads.models.lead import keep_open
-from leads.validation import Violation, validate
+from leads.validation import Violation, judge_value
 
 # What a reference must be, after "must be".
 OFFICE: Final = "an office of the account that you may use"
@@ -162,7 +163,7 @@ class Scope:
             unknown = _unknown(model, account_id, values.get(key), stored.get(key))
             if unknown:
                 found.append(Violation(key, "reference", f"must be {key} that the account has, not {unknown[0]}"))
-        return found + unique.judge(account_id, values, before, (lead_id, *beside), self.leads())
+        return found + unique.judge(account_id, values, before, (lead_id, *beside), self.leads)
 
 
 def _there(queryset: QuerySet[Any], pk: object) -> bool:
@@ -184,10 +185,14 @@ def _unknown(model: type[Label], account_id: int, given: object, stored: object)
     return [name for name in new if folded(name) not in there]
 
 
+# How names of labels are judged, whichever they are.
+_LABELS: Final = BY_KEY["lists"]
+
+
 def _names(value: object) -> list[str]:
     """The names in a list of labels as a client sent it. What the value rules refuse is theirs to tell, and not for
     the database: a name too long, too many of them, characters that it cannot take."""
-    if not isinstance(value, list) or validate({"lists": value}):
+    if not isinstance(value, list) or judge_value(_LABELS, value) is not None:
         return []
     return [name.strip() for name in value]
 

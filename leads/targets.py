@@ -75,9 +75,10 @@ def targets(setup: Setup) -> dict[str, Field]:
 
 def kinds(setup: Setup) -> dict[str, Kind]:
     """What each of them takes."""
-    known: dict[str, Kind] = {key: _KINDS.get(field.kind, "any") for key, field in BY_KEY.items()}
-    own = {one.path: _CUSTOM_KINDS[one.kind] for one in setup.definitions.values()}
-    return known | own
+    return _KNOWN | {one.path: _CUSTOM_KINDS[one.kind] for one in setup.definitions.values()}
+
+
+_KNOWN: Final[dict[str, Kind]] = {key: _KINDS.get(field.kind, "any") for key, field in BY_KEY.items()}
 
 
 def suggested(names: Iterable[str], setup: Setup) -> dict[str, str]:

@@ -7,7 +7,7 @@ fields pay nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ValidationError
@@ -43,7 +43,7 @@ def judge(
     values: Mapping[str, Any],
     before: Mapping[str, Any] | None,
     ours: Collection[int | None],
-    seen: QuerySet[Lead],
+    seen: Callable[[], QuerySet[Lead]],
 ) -> list[Violation]:
     """The values that another lead than `ours` has; it is named to whoever sees it. For whoever writes to hear of it
     at once: what counts is the claim."""
@@ -56,7 +56,7 @@ def judge(
     keys = {(row.field, row.digest): row for row in rows}
     holders = _holders(setup, {pair: keys[pair] for _, pair in wanted if pair in keys}, DEFAULT_DB_ALIAS)
     others = {path: holders[pair] for path, pair in sorted(wanted) if holders.get(pair) not in {None, *ours}}
-    named = set(seen.filter(pk__in=others.values()).values_list("pk", flat=True)) if others else set()
+    named = set(seen().filter(pk__in=others.values()).values_list("pk", flat=True)) if others else set()
     return [_taken(path, pk if pk in named else None) for path, pk in others.items()]
 
 
