@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
 from leads import statement
+from leads.converters import converters
 
 Answer = TypeVar("Answer")
 
@@ -33,8 +34,8 @@ class _Written:
     # For each value, where among the parameters it stands.
     places: Sequence[Sequence[int]]
     columns: Sequence[str]
-    # Place among the columns, and what Django makes of what the database answers there.
-    converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
+    # Place among the columns, and what makes values of what the database answers there.
+    converters: Sequence[tuple[int, Callable[[Any], Any]]]
     # Of a queryset of records, how many of the columns are the record's own.
     own: int
 
@@ -52,17 +53,16 @@ class Question(Generic[Answer]):
 
     def __call__(self, *values: Any, using: str = DEFAULT_DB_ALIAS) -> list[Answer]:
         written = self._written.get(using) or self._write(using)
-        parameters, moment = list(written.parameters), statement.moments(using)
+        parameters = list(written.parameters)
         for places, value in zip(written.places, values, strict=True):
+            given = statement.moments(using)(value) if isinstance(value, datetime) else value
             for place in places:
-                parameters[place] = moment(value) if isinstance(value, datetime) else value
-        connection = connections[using]
+                parameters[place] = given
         answers: list[Any] = []
         for found in statement.run(written.text, parameters, using):
             row = list(found)
-            for place, converts, expression in written.converters:
-                for convert in converts:
-                    row[place] = convert(row[place], expression, connection)
+            for place, convert in written.converters:
+                row[place] = convert(row[place])
             answers.append(self._record(written, row, using) if self._model else tuple(row))
         return answers
 
@@ -89,7 +89,6 @@ class Question(Generic[Answer]):
             places.append(
                 [place for place, pair in enumerate(zip(parameters, others, strict=True)) if len(set(pair)) > 1]
             )
-        converters = compiler.get_converters([column for column, _, _ in compiler.select])
         is_records = queryset._iterable_class is ModelIterable
         fields = queryset.model._meta.concrete_fields if is_records else ()
         self._model = queryset.model if is_records else None
@@ -100,7 +99,7 @@ class Question(Generic[Answer]):
             list(parameters),
             places,
             names,
-            [(place, converts, expression) for place, (converts, expression) in converters.items()],
+            list(converters(using, [column for column, _, _ in compiler.select])),
             len(fields),
         )
         return self._written[using]

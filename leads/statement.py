@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from sys import maxsize
 from typing import Any
 
@@ -79,6 +79,7 @@ def insertion(table: str, columns: tuple[str, ...], number: int) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * number)}"
 
 
+@cache
 def moments(using: str = DEFAULT_DB_ALIAS) -> Callable[[datetime], Any]:
     """What makes of an aware time what the database's driver takes."""
     return _as_text if connections[using].vendor == "sqlite" else _as_it_is
@@ -86,7 +87,7 @@ def moments(using: str = DEFAULT_DB_ALIAS) -> Callable[[datetime], Any]:
 
 def _as_text(moment: datetime) -> str:
     """As SQLite's columns hold it, in UTC."""
-    return str(moment.astimezone(UTC).replace(tzinfo=None))
+    return str((moment if moment.tzinfo is UTC else moment.astimezone(UTC)).replace(tzinfo=None))
 
 
 def _as_it_is(moment: datetime) -> datetime:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
@@ -16,6 +15,7 @@ from django.dispatch import receiver
 
 from leads import statement
 from leads.changes import CHUNK, Row, Unit, open_unit, unit
+from leads.converters import converters
 
 Columns = set[str]
 
@@ -408,42 +408,7 @@ def _is_taken_as_set(field: Any) -> bool:
 
 def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Converters:
     """What makes values of what the database answers, by name."""
-    connection = connections[using]
-    compiler = models.sql.Query(None).get_compiler(using)
-    return [
-        (names[place], _short(convert, connection) or partial(_converted, convert, expression, connection))
-        for place, (converts, expression) in compiler.get_converters(columns).items()
-        for convert in converts
-    ]
-
-
-def _short(convert: Callable[..., Any], connection: Any) -> Callable[[Any], Any] | None:
-    """What comes to the same as one of Django's converters, sooner; None where there is nothing of the kind."""
-    field = getattr(convert, "__self__", None)
-    if type(field) is models.JSONField and field.decoder is None:
-        return _read_json
-    if connection.vendor == "sqlite" and convert == connection.ops.convert_datetimefield_value:
-        return _read_moment
-    return None
-
-
-def _read_json(text: str | None) -> Any:
-    """What Django's field makes of a whole column, without asking each time what part of it is meant."""
-    return [] if text == "[]" else {} if text == "{}" else text if text is None else _decode(text)
-
-
-def _read_moment(value: datetime | str | None) -> datetime | None:
-    """SQLite's columns hold UTC; the driver has read those whose type it knows."""
-    if value is None:
-        return None
-    return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
-
-
-_decode = json.JSONDecoder().decode
-
-
-def _converted(convert: Callable[..., Any], expression: Any, connection: Any, value: Any) -> Any:
-    return convert(value, expression, connection)
+    return [(names[place], convert) for place, convert in converters(using, columns)]
 
 
 def _row(columns: Sequence[str], converters: Converters, values: Sequence[Any]) -> Row:
