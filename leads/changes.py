@@ -96,7 +96,7 @@ class Unit:
         self._parts: dict[type[Record], dict[int, Row]] = {}
         self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
         self._stepped: dict[tuple[type[Record], int], bool] = {}
-        self._left: tuple[type[Record], Row] | None = None
+        self._left: tuple[str | None, type[Record], Row] | None = None
 
     def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
         """Read and lock the rows that this unit is about to write; returns those that it had not touched yet."""
@@ -110,11 +110,18 @@ class Unit:
         return new
 
     def left(self, model: type[Record], row: Row) -> None:
-        """Note the row as the only write of this unit has left it: it need not be read again.
+        """Note the row as it is stored, with what this unit has written: it need not be read again.
 
-        It counts until anything is touched again.
+        It counts until anything is touched again, and within the savepoint that is open now.
         """
-        self._left = model, row
+        self._left = self._savepoint(), model, dict(row)
+
+    def as_left(self, model: type[Record], pk: int) -> Row | None:
+        """The row as it is stored, where that is known."""
+        if self._left is None or self._left[0] != self._savepoint():
+            return None
+        _, of, row = self._left
+        return row if of is model and row["id"] == pk else None
 
     def born(self, model: type[Record], pks: Iterable[int]) -> None:
         """Note rows that this unit has just inserted."""
@@ -232,10 +239,9 @@ class Unit:
 
     def _rows(self, model: type[Record], befores: Mapping[int, Row | None]) -> dict[int, Row]:
         """The rows as they now are."""
-        left, self._left = self._left, None
-        if left is not None and left[0] is model and list(befores) == [left[1]["id"]]:
-            return {left[1]["id"]: left[1]}
-        return model.rows(self.using, befores)
+        left = self.as_left(model, next(iter(befores))) if len(befores) == 1 else None
+        self._left = None
+        return {left["id"]: left} if left is not None else model.rows(self.using, befores)
 
     def _mend(
         self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]

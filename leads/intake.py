@@ -106,6 +106,8 @@ def take(
         row = known(account_id, given, policy.match, scope, setup, work)
         action: Literal["created", "updated"] = "updated" if row is not None else "created"
         lead = Lead(account_id=account_id) if row is None else lead_of(row)
+        if row is not None:
+            work.left(Lead, row)
         if lay(lead, row, given, policy, scope, setup):
             lead.save()
         taken = Taken(lead, action)

@@ -118,12 +118,13 @@ class Record(models.Model):
         using = using or router.db_for_write(type(self), instance=self)
         alone = open_unit(using) is None
         with unit(using, savepoint=False) as work:
-            before = stored = None
+            before = stored = left = None
             if self.pk is not None:
+                left = work.as_left(type(self), self.pk)
                 self.lock_before(update_fields, using)
                 first = work.touch(type(self), [self.pk])
                 before = work.before(type(self), self.pk)
-                stored = before if first else type(self).rows(using, [self.pk]).get(self.pk)
+                stored = before if first else left or type(self).rows(using, [self.pk]).get(self.pk)
             if update_fields is None and stored is not None and (deferred := self.get_deferred_fields()):
                 update_fields = {attname for _, attname, _ in _columns(type(self))} - deferred
             derived = self.derive(before, stored, update_fields, work)
@@ -134,7 +135,7 @@ class Record(models.Model):
             super().save(*args, using=using, update_fields=update_fields, **kwargs)
             work.born(type(self), [self.pk])
             returned = self.__dict__.pop("_returned", None)
-            if alone and stored is not None and returned is not None:
+            if (alone or left is not None) and stored is not None and returned is not None:
                 work.left(type(self), stored | returned)
             self.saved(using)
 

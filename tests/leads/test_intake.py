@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from leads import intake
 from leads.changes import unit
@@ -356,3 +357,28 @@ def test_who_waits_for_a_new_key_holds_none_that_is_there(account):
         LeadKey.hold(account.pk, {email: None})
     other.join(10)
     assert other.error is None
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_lead_that_is_there_is_read_once(come):
+    come({"business_email": "jo@example.com", "city": "Leeds"})
+    with CaptureQueriesContext(connection) as queries:
+        come({"business_email": "jo@example.com", "city": "York"})
+    assert sum("has_messages" in query["sql"] for query in queries) == 1
+    assert Lead.objects.get().get("city") == "York"
+
+
+def test_what_was_taken_and_rolled_back_is_told_as_it_is_stored(come, told):
+    come({"business_email": "jo@example.com", "city": "Leeds"})
+    told.clear()
+    with unit(), pytest.raises(RuntimeError), unit():
+        come({"business_email": "jo@example.com", "city": "York"})
+        raise RuntimeError
+    assert told == []
+    with unit():
+        come({"business_email": "jo@example.com", "city": "York"})
+        Lead.objects.update(source="walk-in")
+    assert told[0].changes.keys() == {"city", "source"}
+    assert told[0].snapshot["city"] == "York"
