@@ -6,6 +6,7 @@ import logging
 import re
 from typing import Any, Final
 
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -60,7 +61,12 @@ def _receive(request: HttpRequest, uid: str, request_id: str) -> dict[str, Any]:
 
 
 _UID: Final = re.compile("[A-Za-z0-9_-]{1,22}")
-_INBOUND: Final = Question(lambda uid: InboundWebhook.objects.filter(uid=uid, enabled=True).order_by(), str)
+_INBOUND: Final = Question(
+    lambda uid: (
+        InboundWebhook.objects.filter(uid=uid, enabled=True).annotate(setup_token=F("account__setup_token")).order_by()
+    ),
+    str,
+)
 
 
 def _check_media_type(request: HttpRequest) -> None:

@@ -22,7 +22,8 @@ def document_of(body: bytes) -> Any:
 
 def translate(inbound: InboundWebhook, document: Any) -> Mapped:
     """The values by field. A mapping that cannot be read is a fault of its own."""
-    setup = setups.of(inbound.account_id)
+    # Whoever takes posts has read the token with the webhook.
+    setup = setups.of(inbound.account_id, token=getattr(inbound, "setup_token", None))
     try:
         rows = inbound.rows
     except ValueError as error:
