@@ -2,11 +2,22 @@
 
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from leadcrm.startup import checked, settings_or_exit
 
 settings = settings_or_exit()
 
 from leadcrm.settings import env  # noqa: E402
+
+
+class NoAccessLog(Logger):  # type: ignore[misc]
+    """With a logconfig_dict gunicorn words a line for each request, even where nobody takes it."""
+
+    @property
+    def access_log_enabled(self) -> bool:
+        return False
+
 
 bind = env.str("WEB_BIND", default="127.0.0.1:8000")
 worker_class = "leadcrm.patience.PatientWorker"
@@ -21,6 +32,7 @@ limit_request_fields = 100
 
 # Query strings may hold what no log should have; the proxy in front keeps the access log.
 accesslog = None
+logger_class = NoAccessLog
 loglevel = settings.LOG_LEVEL
 logconfig_dict = settings.LOGGING
 

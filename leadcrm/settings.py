@@ -147,7 +147,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "leadcrm.messages.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "leads.middleware.actor",
     "axes.middleware.AxesMiddleware",
