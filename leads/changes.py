@@ -188,8 +188,10 @@ class Unit:
                         happened.send(sender=Unit, facts=facts)
 
     def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
-        afters = self._rows(model, befores)
-        differences = self._mend(model, befores, afters)
+        afters, differences = self._known(model, befores)
+        if not differences:
+            afters = afters or model.rows(self.using, befores)
+            differences = self._mend(model, befores, afters)
         changed = [
             change
             for pk in befores
@@ -237,11 +239,17 @@ class Unit:
             model.check_rules(before, after)
         return _Change(was, after, differences, after["version"])
 
-    def _rows(self, model: type[Record], befores: Mapping[int, Row | None]) -> dict[int, Row]:
-        """The rows as they now are."""
+    def _known(
+        self, model: type[Record], befores: Mapping[int, Row | None]
+    ) -> tuple[dict[int, Row], dict[int, Differences]]:
+        """The row as `left` has it, where that is all, and what differs: what follows from that was written with it."""
         left = self.as_left(model, next(iter(befores))) if len(befores) == 1 else None
         self._left = None
-        return {left["id"]: left} if left is not None else model.rows(self.using, befores)
+        if left is None:
+            return {}, {}
+        before = befores[left["id"]]
+        differs = model.differences(before, left) if before is not None else {}
+        return {left["id"]: left}, {left["id"]: differs} if differs else {}
 
     def _mend(
         self, model: type[Record], befores: Mapping[int, Row | None], afters: Mapping[int, Row]
