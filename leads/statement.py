@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.types.datetime import TimestamptzLoader
 
 FEW = 4
 MOST_KEPT = 100
@@ -128,7 +129,9 @@ def _kept_cursor(connection: Any, statement: str) -> Any:
     if of is not raw or len(cursors) > MOST_KEPT:
         connection.kept_cursors = raw, (cursors := {}), time.monotonic()
     if statement not in cursors:
-        cursors[statement] = psycopg.Cursor(raw)
+        cursors[statement] = cursor = psycopg.Cursor(raw)
+        # In C, and to the same moments: those that Django registers are read in Python.
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
     return cursors[statement]
 
 
