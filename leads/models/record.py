@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -145,7 +146,11 @@ class Record(models.Model):
             attname
             for name, attname, plain in _columns(type(self))
             if (written is None or name in written or attname in written)
-            and not (plain and type(now := getattr(self, attname)) is type(was := stored[attname]) and now == was)
+            and not (
+                type(now := getattr(self, attname)) is type(was := stored[attname])
+                and now == was
+                and (plain or not now)  # within JSON 1 and true are equal
+            )
         ]
 
     def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
@@ -369,7 +374,7 @@ def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[A
     It may write into the list that it is given.
     """
     kinds, connection = _kinds(fields), connections[using]
-    moment, adapt_json = statement.moments(using), connection.ops.adapt_json_value
+    moment = statement.moments(using)
 
     def write(values: list[Any]) -> list[Any] | None:
         for place, value in enumerate(values):
@@ -379,7 +384,7 @@ def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[A
             if kind is datetime and isinstance(value, datetime) and value.tzinfo is not None:
                 values[place] = moment(value)
             elif kind is dict and type(value) is dict and fields[place].encoder is None:
-                values[place] = adapt_json(value, None)
+                values[place] = _encode(value)
             elif _is_expression(value):
                 return None
             else:
@@ -410,6 +415,10 @@ def _is_taken_as_set(field: Any) -> bool:
 def _converters(using: str, names: Sequence[str], columns: Sequence[Any]) -> Converters:
     """What makes values of what the database answers, by name."""
     return [(names[place], convert) for place, convert in converters(using, columns)]
+
+
+# As Django encodes them; PostgreSQL, as SQLite, takes the text.
+_encode = json.JSONEncoder().encode
 
 
 def _row(columns: Sequence[str], converters: Converters, values: Sequence[Any]) -> Row:
