@@ -440,7 +440,9 @@ LEADPRO: Final = Profile(
 UNTYPED: Final = Profile("untyped", (("contactable", ("full_name",)), *_ALWAYS))
 
 # Read-only fields come from us, not from a writer; comparable_props are read-only for clients and edited by staff.
-_JUDGED: Final = tuple(field for field in FIELDS if field.writeable or field.kind == "comparables")
+_JUDGED: Final = tuple(
+    (field.key, EMPTY.get(field.kind), field) for field in FIELDS if field.writeable or field.kind == "comparables"
+)
 
 
 def judge_value(field: Field, value: object) -> Violation | None:
@@ -466,14 +468,14 @@ def validate(
     found: dict[str, Violation] = {}
     stored: Values = {} if before is None else before
     changed_only = changed_only and bool(stored)
-    for field in _JUDGED:
-        value = values.get(field.key)
-        if not value and (value is None or value == EMPTY.get(field.kind)):
+    for key, empty, field in _JUDGED:
+        value = values.get(key)
+        if value is None or (not value and value == empty):
             continue  # unset
-        if changed_only and _is_same(value, stored.get(field.key)):
+        if changed_only and _is_same(value, stored.get(key)):
             continue
         if (violation := judge_value(field, value)) is not None:
-            found[field.key] = violation
+            found[key] = violation
     if profile is not None:
         for name, keys in profile.rules:
             rule = RULES.get(name)
@@ -487,7 +489,10 @@ def validate(
 
 def _is_same(value: object, stored: object) -> bool:
     """Of what has parts never, unless it is empty: there 1 and true would pass for one."""
-    return type(value) is type(stored) and value == stored and not (value and isinstance(value, list | dict))
+    return type(value) is type(stored) and value == stored and not (value and type(value) in _OF_PARTS)
+
+
+_OF_PARTS: Final = (list, dict)
 
 
 def profile_for(values: Values, *, leads_api: bool = False, reference_required: bool = True) -> Profile:
