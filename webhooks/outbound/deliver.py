@@ -272,6 +272,9 @@ class Conductor:
         if not (results or parcels or refused or shares):
             return []
         leased = time.monotonic()
+        if not self.held:
+            # What is claimed now has its lease from now on, and its webhook is looked at.
+            self.last_renewal = self.last_look = leased
         with transaction.atomic():
             learned = settle.settle(results, self.fine, self.probes)
             settle.refuse(refused)

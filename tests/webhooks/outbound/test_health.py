@@ -188,6 +188,20 @@ def test_a_probe_that_did_not_come_about_is_made_up_for_at_once(receiver, webhoo
     assert seconds_left() <= 0 and set(Delivery.objects.values_list("status", flat=True)) == {Status.QUEUED}
 
 
+def test_what_was_claimed_after_a_rest_is_not_looked_at_twice(receiver, webhook, monkeypatch):
+    conductor = deliver.Conductor(lambda: None, 10.0, 0.0, 0.0, None)
+    again = []
+    monkeypatch.setattr(conductor, "_withdraw", lambda: again.append("withdraw"))
+    monkeypatch.setattr(conductor, "_renew", lambda: again.append("renew"))
+    conductor.last_look = conductor.last_renewal = time.monotonic() - 3600
+    leads(1)
+    conductor.senders._doubtful = 1000  # nothing leaves
+    conductor.round()
+    assert conductor.senders.waiting == 1 and again == []
+    conductor.senders.dismiss()
+    conductor._unload()
+
+
 def test_what_is_enabled_again_is_given_all_its_time(receiver, webhook):
     Health.objects.create(webhook=webhook, failures=12, failing_since=timezone.now() - timedelta(days=30))
     switch.disable(webhook.pk)
