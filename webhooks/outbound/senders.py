@@ -199,7 +199,7 @@ class Senders:
             out = [one for one in self._started.values() if not one.doubtful]
             stuck = len({one.thread for one in out if self._out_for(one, now) > STUCK_AFTER})
             doubtful = max(self._doubtful, min(self._doubtful + self._doubtful_next(), MOST_DOUBTFUL))
-            wanted = min(2 * stuck + 1, MOST) + doubtful
+            wanted = min(2 * stuck + 1, self._useful(), MOST) + doubtful
             self._wanted = max(wanted, self._wanted - 1 - (self._wanted - wanted) // 4)
             if self._waiting or self._threads > self._wanted:
                 # A window may have opened meanwhile, which wakes nobody.
@@ -228,6 +228,12 @@ class Senders:
         with self._lock:
             self._wanted = 0
             self._work_to_do.notify_all()
+
+    def _useful(self) -> int:
+        """Threads that receivers which answer could keep busy: two in place of each that could bear what is in flight
+        there, as one that has sent its burst waits for the last answers; and one."""
+        windows = [line.window for line in self._lines.values() if not line.window.doubtful]
+        return sum(2 * math.ceil(window.size / ABREAST) for window in windows) + 1
 
     def _out_for(self, one: _Try, now: float) -> float:
         """For how many seconds it has been open and could have ended."""
