@@ -181,6 +181,9 @@ class Watch(Protocol):
     def others_wait(self) -> bool:
         """Is there a task of another kind that nobody has begun yet?"""
 
+    def take_bulk(self) -> bool:
+        """I am about to send what an import tells. True unless another one does."""
+
 
 _stop_at: list[Callable[[], float | None]] = []
 _watch: list[Watch] = []

@@ -490,6 +490,13 @@ class TestWatch:
         board.watch()
         wait_until(lambda: not board.watched(), 5, "nobody watches for ever")
 
+    def test_one_at_a_time_sends_what_imports_tell(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        board = new()
+        assert board.take_bulk() and board.take_bulk()
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        assert not board.take_bulk()
+        wait_until(board.take_bulk, 5, "nobody does for ever")
+
     def test_a_new_pool_has_none(self) -> None:
         board = new()
         board.watch()

@@ -31,7 +31,7 @@ from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
-from webhooks.outbound.turns import Turn, look
+from webhooks.outbound.turns import Turn, importing, look
 from webhooks.outbound.under_way import UnderWay
 from webhooks.outbound.vigil import PATIENCE, Vigil
 from webhooks.outbound.windows import Windows
@@ -221,8 +221,10 @@ class Conductor:
             return [], set()
         begun = time.monotonic()
         turns = look()
+        anothers = self._anothers(turns)
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
+        due, turns = turns, [turn for turn in turns if turn not in anothers]
         limited = {turn.webhook_id for turn in turns if turn.limited}
         self.limited = bool(limited) and len(limited) == len({turn.webhook_id for turn in turns})
         if limited:
@@ -230,8 +232,14 @@ class Conductor:
             self.vigil.prolong()
         shares = share_out(turns, self._room, conf.CLAIM_BATCH)
         self.crowded = len(shares) < len(turns)
-        self.vigil.looked(begun, for_us=bool(shares), for_anybody=bool(turns))
+        self.vigil.looked(begun, for_us=bool(shares), for_anybody=bool(due), anothers=bool(anothers))
         return shares, limited
+
+    def _anothers(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Those that another run sees to. What an import tells is sent by one run while the import is at work: further
+        ones would take from each other, and from the import, the cores that all of them need."""
+        bulk = [turn for turn in turns if turn.lane == Lane.BULK]
+        return bulk if bulk and importing() and not self.vigil.takes_bulk() else []
 
     def _room(self, turn: Turn) -> int:
         if turn.stopped:

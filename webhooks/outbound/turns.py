@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leads.models import LeadImport
+from leads.models.lead_import import AT_WORK
+from leads.question import Question
 from webhooks import conf, sql
 from webhooks.models import Delivery, Health, Lane, State, Status, Webhook
 from webhooks.outbound.together import UNGATHERED
@@ -72,6 +75,14 @@ def look() -> list[Turn]:
         )
         for webhook_id, lane, waited, fine, limited, closed, stopped in found
     ]
+
+
+def importing() -> bool:
+    """Is somebody bringing in a file of leads, or having one checked?"""
+    return _IMPORTING.first() is not None
+
+
+_IMPORTING = Question(lambda: LeadImport.objects.filter(state__in=AT_WORK).order_by().values_list("pk")[:1])
 
 
 def overdue() -> float | None:

@@ -30,6 +30,8 @@ class Vigil:
         # The watch is left, and what came before that is looked for once more.
         self._parting = False
         self._handed_over = False
+        # What is left is for another one, who is at it.
+        self._anothers = False
 
     def prolong(self) -> None:
         """Something is about to come."""
@@ -49,6 +51,8 @@ class Vigil:
             return False
         if now - self._last_busy <= self._linger:
             return True
+        if self._anothers:
+            return False
         if self._is_patient(now):
             self._watch.watch()
             return True
@@ -72,9 +76,14 @@ class Vigil:
             return False
         return not (self._watch and self._watch.watched_by_another())
 
-    def looked(self, begun: float, for_us: bool, for_anybody: bool) -> None:
-        """What a look that began then (time.monotonic()) found to do."""
+    def takes_bulk(self) -> bool:
+        """Is it for us to send what an import tells?"""
+        return self._watch is None or self._watch.take_bulk()
+
+    def looked(self, begun: float, for_us: bool, for_anybody: bool, anothers: bool) -> None:
+        """What a look that began then (time.monotonic()) found to do. anothers: somebody else is at some of it."""
         now = time.monotonic()
+        self._anothers = anothers
         # Several processes that wait for slow receivers would keep the database busy by asking.
         pause = WATCHED_LOOK_EVERY if self._is_patient(now) else min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
         self._next_look = now if for_us else now + pause

@@ -14,6 +14,8 @@ import time
 from contextlib import suppress
 
 SLOTS = 128
+# Who sends what imports tell says so at each look: a run that has not for so long is over.
+BULK = 0.5
 # A deliver task that keeps watch says so again and again: one that has not for so long is busy, or dead.
 WATCH = 0.1
 
@@ -40,6 +42,9 @@ class Board(ctypes.Structure):
     # By when whoever keeps watch looks again for what is due, and its process.
     _watched: float
     _watcher: int
+    # By when whoever sends what imports tell looks for more of it, and its process.
+    _bulk: float
+    _bulk_sender: int
     # A task of another kind was handed on, and nobody has begun one since.
     _others_wait: bool
     # The two ends of the pipe that wakes it, the same numbers in all processes of the worker.
@@ -56,9 +61,9 @@ class Board(ctypes.Structure):
             (name, ctypes.c_double)
             for name in ("asked", "started", "ended", "acknowledged", "owed", "settled", "overdue")
         ),
-        ("_watched", ctypes.c_double),
+        *((name, ctypes.c_double) for name in ("_watched", "_bulk")),
         ("_others_wait", ctypes.c_bool),
-        *((name, ctypes.c_int) for name in ("_watcher", "_ear", "_bell")),
+        *((name, ctypes.c_int) for name in ("_watcher", "_bulk_sender", "_ear", "_bell")),
         ("_pids", ctypes.c_int * SLOTS),
         ("_since", ctypes.c_double * SLOTS),
     ]
@@ -73,7 +78,7 @@ class Board(ctypes.Structure):
         self.wanted = False
         self.asked = self.started = self.ended = self.acknowledged = self.owed = 0.0
         self.guarded = self.settled = now
-        self._watched = 0.0
+        self._watched = self._bulk = 0.0
         self._others_wait = False
         ctypes.memset(self._since, 0, ctypes.sizeof(self._since))
 
@@ -148,6 +153,14 @@ class Board(ctypes.Structure):
 
     def watched_by_another(self) -> bool:
         return self.watched() and self._watcher != os.getpid()
+
+    def take_bulk(self) -> bool:
+        """Called by a deliver task that would send what an import tells: one at a time does. Is it us?"""
+        now = time.monotonic()
+        if now < self._bulk and self._bulk_sender != os.getpid():
+            return False
+        self._bulk, self._bulk_sender = now + BULK, os.getpid()
+        return True
 
     def running(self, now: float, at_most: float) -> bool:
         """Does a living process run a task, and has it for less than so many seconds?"""

@@ -14,10 +14,13 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook as StandardWebhook
 
+from leads.changes import acting
+from leads.models import LeadImport
+from leads.signals import Actor
 from tests import factories
 from tests.receiver import Answer
 from tests.webhooks.outbound.claims import claimed, hurry
-from webhooks.models import Attempt, Body, Delivery, Event, Outcome, State, Status, Webhook
+from webhooks.models import Attempt, Body, Delivery, Event, Lane, Outcome, State, Status, Webhook
 from webhooks.outbound import claim, compose, deliver, settle, switch, vigil
 from webhooks.outbound.parcel import Result
 
@@ -401,6 +404,22 @@ class Watch:
     def wait(self, seconds):
         time.sleep(seconds)
         return False
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_one_run_sends_what_an_import_tells_while_it_is_at_work(receiver, webhook, at_work):
+    class Beside(Watch):
+        def take_bulk(self):
+            return False  # another one does
+
+    LeadImport.objects.create(account=factories.account(), name="fair.csv", state="running" if at_work else "done")
+    with acting(Actor("import", 1, "fair.csv")):
+        factories.lead(email="bulk@example.com")
+    factories.lead(email="live@example.com")
+    assert run(watch=Beside(), linger=0.05, patience=0.3) == 2 - at_work, "and leaves the rest to the other one"
+    bulk = Delivery.objects.get(lane=Lane.BULK)
+    assert bulk.status == (Status.QUEUED if at_work else Status.SUCCESS)
+    assert run(watch=None) == at_work
 
 
 def test_what_is_saved_until_the_watch_is_left_is_sent(receiver, webhook):
