@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 from django.db import DEFAULT_DB_ALIAS
@@ -145,8 +146,19 @@ def put(
 
 
 def _values_of_new(lead: Lead) -> dict[str, Any]:
-    """Without the account's name, which no rule asks for and only the database knows."""
-    return {key: lead.get(key) for key in BY_KEY if key != "account_name"}
+    """Without the names of other records, which no rule asks for and only the database knows."""
+    values = {**_BLANK, **dict(zip(_OWN, _own_values(lead.__dict__), strict=True))}
+    return values | {key: lead.get(key) for key in _ASKED} | lead.details
+
+
+_BLANK: Final = {field.key: EMPTY.get(field.kind) for field in FIELDS}
+_COLUMNS: Final = {column.attname for column in Lead._meta.concrete_fields}
+# Fields whose columns hold what the rules read, and those that a lead has to be asked for.
+_OWN: Final = tuple(field.key for field in FIELDS if field.key in _COLUMNS and field.kind != "datetime")
+_ASKED: Final = tuple(
+    field.key for field in FIELDS if field.kind == "labels" or (field.column and field.kind == "datetime")
+)
+_own_values: Final = itemgetter(*_OWN)
 
 
 def faults(policy: IntakePolicy, setup: Setup, ask: Collection[str]) -> dict[str, str]:
@@ -196,10 +208,6 @@ def lay(lead: Lead, row: Row | None, given: Mapping[str, Any], policy: Policy, s
     if found:
         raise Refused(found)
     return before is None or any(value != before[key] for key, value in values.items())
-
-
-# What a lead has in fields that are not set.
-_BLANK: Final = {field.key: EMPTY.get(field.kind) for field in FIELDS}
 
 
 def _is_field(key: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from django.db import DEFAULT_DB_ALIAS
 
-from leads import assignment, lead_row
+from leads import assignment, lead_row, statement
 from leads import setup as setups
 from leads.changes import Row, Unit, unit
 from leads.identity import digest, folded
@@ -268,11 +268,11 @@ class _Intake:
                 # Somebody else may be inventing the same one.
                 model._base_manager.bulk_create(made, ignore_conflicts=True)
                 ids = dict(found.all())
-            rows = []
+            rows: list[tuple[int, int]] = []
             for lead, row, names in each:
                 now = [ids[key] for key in dict.fromkeys(map(folded, names))]
                 was = [pk for pk, _ in row[f"{name}_given"]] if row is not None else []
                 if gone := set(was) - set(now):
                     through._default_manager.filter(**{of_lead: lead, f"{of_label}__in": gone}).delete()
-                rows += [through(**{f"{of_lead}_id": lead.pk, f"{of_label}_id": pk}) for pk in now if pk not in was]
-            through._default_manager.bulk_create(rows, ignore_conflicts=True)
+                rows += [(lead.pk, pk) for pk in now if pk not in was]
+            statement.add(through._meta.db_table, (f"{of_lead}_id", f"{of_label}_id"), rows)

@@ -6,10 +6,12 @@ both take longer than the answer. Here the text is gone through once, and Postgr
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
 from sys import maxsize
 from typing import Any
@@ -17,11 +19,10 @@ from typing import Any
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.json import Jsonb
 
 FEW = 4
 MOST_KEPT = 100
-# Of one statement on PostgreSQL.
-MOST_PARAMETERS = 65_535
 # On which connection, the cursors by their statements, and since when (time.monotonic()).
 _NOTHING_KEPT: tuple[Any, dict[str, Any], float] = (None, {}, math.inf)
 
@@ -78,6 +79,50 @@ def insertion(table: str, columns: tuple[str, ...], number: int) -> str:
     """The statement that inserts so many rows."""
     marks = f"({', '.join(['%s'] * len(columns))})"
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * number)}"
+
+
+def add(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Insert those rows that no other one stands in the way of."""
+    if not rows:
+        return
+    if connections[using].vendor == "postgresql":
+        text = f"{insertion_of_json(table, tuple(columns))} ON CONFLICT DO NOTHING"
+        _execute(text, [encoded(columns, rows)], using, prepare=True)
+    else:
+        text = f"{insertion(table, tuple(columns), 1)} ON CONFLICT DO NOTHING"
+        _execute(text, rows, using, prepare=True, many=True)
+
+
+@lru_cache(maxsize=32)
+def insertion_of_json(table: str, columns: tuple[str, ...]) -> str:
+    """The statement that inserts the rows of one JSON array (`encoded`), in their order, on PostgreSQL.
+
+    Of many rows this takes a fraction of the time of a statement with a mark for each value: psycopg looks for all the
+    marks anew each time.
+    """
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s::json)"
+
+
+def encoded(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows for it: an object each, by the names of its columns; what is missing is NULL."""
+    names = [column.strip('"') for column in columns]
+    told = [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+    return _json(told)
+
+
+def _as_json(value: Any) -> Any:
+    """What Django's fields make of values, as PostgreSQL reads it in JSON."""
+    if isinstance(value, Jsonb):
+        return value.obj
+    if isinstance(value, date):  # or a time of a day
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value)} has no form in JSON")
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_json).encode
 
 
 @cache

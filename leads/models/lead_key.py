@@ -7,6 +7,7 @@ from typing import Self
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
+from leads import statement
 from leads.models.account import Account
 from leads.models.lead import Lead
 
@@ -44,8 +45,8 @@ class LeadKey(models.Model):
         """
         found: dict[Pair, Self] = {}
         while missing := sorted(wanted.keys() - found.keys()):
-            new = [cls(account_id=account_id, field=one[0], digest=one[1], lead_id=wanted[one]) for one in missing]
-            cls.objects.using(using).bulk_create(new, ignore_conflicts=True)
+            new = [(account_id, *one, wanted[one]) for one in missing]
+            statement.add(cls._meta.db_table, ("account_id", "field", "digest", "lead_id"), new, using)
             rows = cls.among(account_id, missing, using).order_by("field", "digest")
             if connections[using].features.has_select_for_update:
                 rows = rows.select_for_update(of=("self",))

@@ -77,12 +77,10 @@ class RecordQuerySet(models.QuerySet["Record"]):
     def _insert(self, objs: Any, fields: Any, returning_fields: Any = None, raw: Any = False, **rest: Any) -> Any:
         """The INSERT of save() and bulk_create(), as Django 5.2 asks for it."""
         using = rest["using"] or self.db
-        if connections[using].vendor == "postgresql" and len(objs) * len(fields) > statement.MOST_PARAMETERS:
-            # Django writes the values into the text.
-            return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
         columns = [(field, field.attname, kind) for field, kind in zip(fields, _kinds(tuple(fields)), strict=True)]
-        write = _writer(using, tuple(fields))
-        parameters: list[Any] = []
+        in_json = connections[using].vendor == "postgresql" and len(objs) > statement.FEW
+        write = _writer(using, tuple(fields), in_json)
+        rows: list[list[Any]] = []
         for obj in objs:
             known = obj.__dict__
             written = write(
@@ -93,8 +91,12 @@ class RecordQuerySet(models.QuerySet["Record"]):
             )
             if written is None or raw or list(returning_fields or ()) != [self.model._meta.pk]:
                 return super()._insert(objs, fields, returning_fields, raw, **rest)  # type: ignore[misc]
-            parameters += written
-        return statement.run(_insert(self.model, using, tuple(fields), len(objs)), parameters, using, len(objs) == 1)
+            rows.append(written)
+        if in_json:
+            text, names = _insert_json(self.model, using, tuple(fields))
+            return statement.run(text, [statement.encoded(names, rows)], using)
+        text = _insert(self.model, using, tuple(fields), len(rows))
+        return statement.run(text, [value for row in rows for value in row], using, prepare=len(rows) == 1)
 
     def _for_write_db(self) -> str:
         self._for_write = True
@@ -349,6 +351,15 @@ def _update(model: type[Record], using: str, fields: tuple[Any, ...]) -> tuple[s
 
 
 @lru_cache(maxsize=256)
+def _insert_json(model: type[Record], using: str, fields: tuple[Any, ...]) -> tuple[str, Sequence[str]]:
+    """The statement that inserts rows that are given as JSON and returns their keys, and its columns."""
+    quote = connections[using].ops.quote_name
+    columns = tuple(quote(str(field.column)) for field in fields)
+    text = statement.insertion_of_json(quote(model._meta.db_table), columns)
+    return f"{text} RETURNING {quote(str(model._meta.pk.column))}", columns
+
+
+@lru_cache(maxsize=256)
 def _insert(model: type[Record], using: str, fields: tuple[Any, ...], count: int) -> str:
     """The statement that inserts so many rows and returns their keys."""
     quote = connections[using].ops.quote_name
@@ -368,10 +379,11 @@ _AS_THEY_ARE: Mapping[str, type] = {
 }
 
 
-def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[Any] | None]:
+def _writer(using: str, fields: tuple[Any, ...], in_json: bool = False) -> Callable[[list[Any]], list[Any] | None]:
     """What makes parameters of values of these columns; None where one is an expression, which is for Django to write.
 
-    It may write into the list that it is given.
+    in_json: all of them go as one JSON text, in which JSON is no text of its own. It may write into the list that it is
+    given.
     """
     kinds, connection = _kinds(fields), connections[using]
     moment = statement.moments(using)
@@ -384,7 +396,7 @@ def _writer(using: str, fields: tuple[Any, ...]) -> Callable[[list[Any]], list[A
             if kind is datetime and isinstance(value, datetime) and value.tzinfo is not None:
                 values[place] = moment(value)
             elif kind is dict and type(value) is dict and fields[place].encoder is None:
-                values[place] = _encode(value)
+                values[place] = value if in_json else _encode(value)
             elif _is_expression(value):
                 return None
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import connection
 
@@ -13,6 +15,11 @@ pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans"),
 ]
+
+NOW = datetime(2026, 11, 22, 9, 30, 15, 123456, tzinfo=UTC)
+
+# Of one statement on PostgreSQL.
+MOST_PARAMETERS = 65_535
 
 
 def kept() -> list[str]:
@@ -34,8 +41,30 @@ def test_plans_are_kept_for_a_while():
     assert kept(), "and made anew"
 
 
+def test_many_at_once_are_stored_as_one_by_one():
+    def lead(number: int) -> Lead:
+        return factories.new_lead(
+            email=f"vendor{number}@example.com",
+            last_name='Größe "O\\Hare"\n',
+            score=-3,
+            notes="two\tlines\n",
+            created_at=NOW,
+            modified_date=NOW,
+        )
+
+    alone = lead(0)
+    alone.save()
+    Lead.objects.bulk_create([lead(number) for number in range(1, statement.FEW + 3)])
+    own = {"id", "email", "email_key"}
+    rows = [
+        {key: value for key, value in row.items() if key not in own} for row in Lead.objects.order_by("pk").values()
+    ]
+    assert len(rows) == statement.FEW + 3
+    assert all(row == rows[0] for row in rows)
+
+
 def test_more_values_than_a_statement_has_parameters_are_stored():
-    number = statement.MOST_PARAMETERS // len(Lead._meta.concrete_fields) + 50
+    number = MOST_PARAMETERS // len(Lead._meta.concrete_fields) + 50
     leads = [factories.new_lead(email=f"vendor{n}@example.com", phone=f"07{100_000_000 + n}") for n in range(number)]
     Lead.objects.bulk_create(leads)
     assert Lead.objects.count() == number
