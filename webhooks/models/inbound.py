@@ -15,6 +15,7 @@ from django.utils import timezone
 from leads import intake, statement
 from leads.models import Account, LeadList, Office, Pipeline, User
 from leads.models.intake_policy import IntakePolicy
+from leads.models.once import Once
 from webhooks.models.encrypted import EncryptedTextField
 from webhooks.wire.mapping import LONGEST_PATH, Row, read
 
@@ -67,7 +68,7 @@ class InboundWebhook(IntakePolicy):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
+            Once(
                 fields=["account", "name"],
                 name="inbound_name_once_per_account",
                 violation_error_message="This account has an inbound webhook of that name.",
