@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 from tests.faults.experiment import Check, Experiment, at_least, at_most, none
@@ -22,6 +22,9 @@ KILLED = ("web worker", "whole tree", "web server")
 POSTERS = 4
 # Since when a receipt counts as left behind by a process that ended, and how often somebody looks.
 LEFT_BEHIND = 90.0
+
+# Seconds in which the posts between two kills have begun, a start of the program included.
+EACH_SHARE = 60.0
 
 # Prints the address's path and a key.
 SET_UP = """
@@ -43,7 +46,7 @@ Receipt.objects.filter(status="received").update(received_at=F("received_at") - 
 
 @dataclass(frozen=True, slots=True)
 class Posts:
-    """posts in all, each under a name of its own; pause: s between two kills."""
+    """posts in all, each under a name of its own; pause: s at most from when a share of them has begun to a kill."""
 
     posts: int
     kills: int
@@ -61,14 +64,11 @@ class Posters:
         self._port, self._path = port, path
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._names = iter(range(posts))
+        self.begun = 0
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run) for _ in range(POSTERS)]
         for thread in self._threads:
             thread.start()
-
-    @property
-    def are_at_work(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
 
     def end(self) -> None:
         for thread in self._threads:
@@ -78,6 +78,7 @@ class Posters:
         while True:
             with self._lock:
                 number = next(self._names, None)
+                self.begun += 1
             if number is None:
                 return
             name = f"msg_{number}"
@@ -119,10 +120,11 @@ def killed_while_posting(stack: Stack, size: Posts, seed: int) -> list[Check]:
         path, key = trial.program.shell(SET_UP).split()
         trial.start()
         posters = Posters(trial.program.port, path, key, size.posts)
-        for kind, _ in zip(cycle(KILLED), range(size.kills), strict=False):
-            time.sleep(trial.choice.uniform(0, 2 * size.pause))
-            if not posters.are_at_work:
-                break
+        for number, kind in enumerate(islice(cycle(KILLED), size.kills), 1):
+            # However fast they are, some of it comes before and after each.
+            share = size.posts * number // (size.kills + 1)
+            wait_until(lambda share=share: posters.begun >= share, EACH_SHARE, "posts go on")
+            time.sleep(trial.choice.uniform(0, size.pause))
             trial.kill(kind)
         posters.end()
         received = "SELECT count(*) FROM webhooks_receipt WHERE status = 'received'"
@@ -241,8 +243,8 @@ EXPERIMENTS = (
         "F25",
         "kill -9 while leads are posted",
         killed_while_posting,
-        short=Posts(posts=300, kills=3, pause=0.5),
-        full=Posts(posts=5000, kills=20, pause=0.5),
+        short=Posts(posts=300, kills=3, pause=0.1),
+        full=Posts(posts=5000, kills=20, pause=0.1),
     ),
     Experiment("F26", "Two installations that tell each other", loop, short=Leads(1, 2), full=Leads(10, 20)),
 )

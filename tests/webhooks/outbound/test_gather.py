@@ -367,7 +367,7 @@ def test_a_further_try_is_not_delayed_again(receiver: Receiver, lead: Lead) -> N
     hook(receiver, events=["Lead_Post_Update"], execution_delay=86_400)
     lead.set("message", "Call me")
     lead.save()
-    Delivery.objects.update(due_at=timezone.now())
+    Delivery.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     receiver.answer(Answer(500))
     assert run() == 1
     delivery = Delivery.objects.get()
