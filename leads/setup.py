@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS
 
 from leads import custom
-from leads.changes import open_unit
+from leads.changes import Unit, open_unit
 from leads.custom import Definition
 from leads.models.account import Account
 from leads.models.custom_field import CustomField
@@ -79,8 +79,10 @@ class Setup:
         A stage's code moves the lead to the first stage of its pipeline that has it, another pipeline to the stage of
         the same code there, else to the first one. What cannot be followed is left, for `judge` to refuse.
         """
-        pipeline_id, stage_id, given = (values.get(key) for key in PLACE)
+        pipeline_id, stage_id, given = map(values.get, PLACE)
         found = self.stage(stage_id)
+        if found and (found.pipeline_id, found.code) == (pipeline_id, given):
+            return {"pipeline_id": pipeline_id, "pipeline_stage_id": stage_id, "stage": given}
         if pipeline_id is None:
             pipeline_id = found.pipeline_id if found else next((one.id for one in self.pipelines), None)
         pipeline, code = self.pipeline(pipeline_id), given
@@ -182,3 +184,8 @@ def _read(account_id: int, using: str) -> Setup:
 
 of = kept(_read)
 """The setup of an account."""
+
+
+def within(work: Unit, account_id: int) -> Setup:
+    """The same, for whoever has the unit of work in hand."""
+    return of(account_id, work.using, work.remembered("setup", account_id))

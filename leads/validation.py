@@ -440,9 +440,11 @@ LEADPRO: Final = Profile(
 UNTYPED: Final = Profile("untyped", (("contactable", ("full_name",)), *_ALWAYS))
 
 # Read-only fields come from us, not from a writer; comparable_props are read-only for clients and edited by staff.
-_JUDGED: Final = tuple(
-    (field.key, EMPTY.get(field.kind), field) for field in FIELDS if field.writeable or field.kind == "comparables"
-)
+_JUDGED: Final = {
+    field.key: (EMPTY.get(field.kind), field) for field in FIELDS if field.writeable or field.kind == "comparables"
+}
+
+_PLACE: Final = {key: place for place, key in enumerate(_JUDGED)}
 
 
 def judge_value(field: Field, value: object) -> Violation | None:
@@ -468,9 +470,11 @@ def validate(
     found: dict[str, Violation] = {}
     stored: Values = {} if before is None else before
     changed_only = changed_only and bool(stored)
-    for key, empty, field in _JUDGED:
-        value = values.get(key)
-        if value is None or (not value and value == empty):
+    # Most are unset, and what is unset may be missing: the given ones are fewer than the catalogue's.
+    given = {key for key, value in values.items() if value is not None} & _JUDGED.keys()
+    for key in sorted(given, key=_PLACE.__getitem__):
+        value, (empty, field) = values[key], _JUDGED[key]
+        if not value and value == empty:
             continue  # unset
         if changed_only and _is_same(value, stored.get(key)):
             continue

@@ -203,7 +203,7 @@ class Lead(Record):
         was = self.__dict__.get("_was")
         if written is None or not _PLACE_NAMES.isdisjoint(written):
             now = {key: getattr(self, key) for key in setups.PLACE}
-            followed = setups.of(self.account_id, work.using).follow(now, setups.moved(now, was or stored))
+            followed = setups.within(work, self.account_id).follow(now, setups.moved(now, was or stored))
             for key, value in followed.items():
                 setattr(self, key, value)
         if was is None or self.modified_date == was["modified_date"]:
@@ -312,7 +312,7 @@ class Lead(Record):
     def derived(cls, before: Row | None, after: Row, work: Unit, settling: bool = True) -> Row:
         derived = validation.derive({**after["details"], **after}, before)
         derived |= _keys({**after, **derived})
-        setup = after.get("setup") or setups.of(after["account_id"], work.using)
+        setup = after.get("setup") or setups.within(work, after["account_id"])
         derived |= setup.follow(after, setups.moved(after, before))
         grown = (Lead, after["id"], "histories")
         details = after["details"]
