@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import BinaryIO, Final
 
-from openpyxl import load_workbook
-
 MOST_BYTES: Final = 20 * 1024 * 1024
 MOST_UNPACKED: Final = 200 * 1024 * 1024
 # A workbook's texts are read at once.
@@ -172,6 +170,9 @@ def _records(text: str, separator: str) -> Iterator[list[str]]:
 
 
 def _sheet(file: BinaryIO) -> tuple[Iterator[list[str]], list[str]]:
+    # Each process would else load it at its start, and few of them ever read a workbook.
+    from openpyxl import load_workbook
+
     unreadable = Unreadable("This Excel file cannot be read. Save it anew as .xlsx, or as CSV.")
     try:
         _check_size(file)
