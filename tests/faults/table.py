@@ -21,8 +21,8 @@ Each experiment runs the real program, kills, starves or stops something, and co
 was committed (read from the leads), what the receiver had on disk before it answered, and Webhook History. Signatures
 are verified by standardwebhooks and PyJWT. Queue settings, leases and deadlines are as shipped; the waits between tries
 are a hundredth, but for those of F13. `tests/faults/` has the experiments; `make test` runs each in a short form, and
-shows that the judge notices a program that is broken on purpose. `make faults` runs all of this again, for more than an hour,
-and writes this page.
+shows that the judge notices a program that is broken on purpose. `make faults` runs all of this again, for more than an
+hour, and writes this page.
 """
 
 

@@ -232,7 +232,10 @@ class Conductor:
             self.vigil.prolong()
         shares = share_out(turns, self._room, conf.CLAIM_BATCH)
         self.crowded = len(shares) < len(turns)
-        self.vigil.looked(begun, for_us=bool(shares), for_anybody=bool(due), anothers=bool(anothers))
+        # Others need not help with receivers that have failed, or have not answered yet: one try at a time is enough,
+        # and whoever waits for its end has nothing better to do than to look for what comes.
+        for_anybody = any(turn.fine or turn.stopped for turn in due)
+        self.vigil.looked(begun, for_us=bool(shares), for_anybody=for_anybody, anothers=bool(anothers))
         return shares, limited
 
     def _anothers(self, turns: Sequence[Turn]) -> list[Turn]:
