@@ -220,7 +220,7 @@ class Conductor:
         if not self.vigil.may_look(anyway=bool(self.unsettled)):
             return [], set()
         begun = time.monotonic()
-        turns = look()
+        turns = look(beside=self._unanswered())
         anothers = self._anothers(turns)
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
@@ -237,6 +237,12 @@ class Conductor:
         for_anybody = any(turn.fine or turn.stopped for turn in due)
         self.vigil.looked(begun, for_us=bool(shares), for_anybody=for_anybody, anothers=bool(anothers))
         return shares, limited
+
+    def _unanswered(self) -> list[int]:
+        """Webhooks whose receivers have not answered yet, or not lately, and have a try out: a look that asks for each
+        of many what it might be sent next takes long, and what comes for others waits for the next one."""
+        held = self.senders.webhooks - self.fine
+        return [webhook_id for webhook_id in held if self.windows.of(webhook_id).size == 1]
 
     def _anothers(self, turns: Sequence[Turn]) -> list[Turn]:
         """Those that another run sees to. What an import tells is sent by one run while the import is at work: further

@@ -121,6 +121,11 @@ class Senders:
         """Parcels whose result was not collected yet."""
         return len(self._lease_ends)
 
+    @property
+    def webhooks(self) -> set[int]:
+        """Those that have a parcel in hand."""
+        return set(self._held)
+
     def held_for(self, webhook_id: int) -> int:
         """Parcels of one webhook in hand."""
         return self._held.get(webhook_id, 0)

@@ -5,6 +5,7 @@ What it costs depends on how many webhooks have something queued, not on how muc
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from leads.models import LeadImport
@@ -39,8 +40,11 @@ class Turn:
     stopped: bool = False
 
 
-def look() -> list[Turn]:
-    """Every turn there is, the longest waiting first. A webhook that is closed for a while has none."""
+def look(beside: Collection[int] = ()) -> list[Turn]:
+    """Every turn there is, the longest waiting first. A webhook that is closed for a while has none.
+
+    beside: webhooks that are not asked about, as they get no more now; one that was stopped has its turn all the same.
+    """
     found = sql.prepared(
         f"""
         WITH RECURSIVE busy(webhook_id) AS (
@@ -57,11 +61,13 @@ def look() -> list[Turn]:
             JOIN {Webhook._meta.db_table} webhook ON webhook.id = busy.webhook_id
             LEFT JOIN {Health._meta.db_table} health ON health.webhook_id = webhook.id
             CROSS JOIN lanes
-            WHERE health.closed_until IS NULL OR health.closed_until <= {sql.now()} OR {_STOPPED}
+            WHERE (health.closed_until IS NULL OR health.closed_until <= {sql.now()})
+                AND NOT {sql.among("webhook.id")} OR {_STOPPED}
         )
         SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, closed, stopped
         FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
-        """
+        """,
+        sql.integers(beside),
     )
     return [
         Turn(

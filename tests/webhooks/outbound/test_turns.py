@@ -69,6 +69,18 @@ def test_each_webhook_has_its_turn(webhook):
     assert seen() == [(one.pk, Lane.LIVE) for one in reversed([webhook, *others])]
 
 
+def test_one_that_gets_no_more_now_is_not_asked_about_unless_it_was_stopped(webhook):
+    other = factories.webhook(name="Other")
+    for one in (webhook, other):
+        delivery(one)
+    assert [turn.webhook_id for turn in turns.look(beside=[webhook.pk])] == [other.pk]
+    Webhook.objects.filter(pk=webhook.pk).update(state=State.DISABLED)
+    assert {turn.webhook_id: turn.stopped for turn in turns.look(beside=[webhook.pk])} == {
+        webhook.pk: True,
+        other.pk: False,
+    }
+
+
 def test_one_that_is_closed_has_none_until_its_time(webhook):
     delivery(webhook, due=90)
     health = Health.objects.create(webhook=webhook, failures=5, closed_until=timezone.now() + timedelta(seconds=30))
