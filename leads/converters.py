@@ -27,6 +27,8 @@ def _short(convert: Callable[..., Any], using: str) -> Callable[[Any], Any] | No
         return _read_json
     if connection.vendor == "sqlite" and convert == connection.ops.convert_datetimefield_value:
         return _read_moment
+    if connection.vendor == "sqlite" and convert == connection.ops.convert_booleanfield_value:
+        return _read_truth
     return None
 
 
@@ -42,6 +44,12 @@ def _read_moment(value: datetime | str | None) -> datetime | None:
     return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
 
 
+def _read_truth(value: Any) -> Any:
+    """SQLite has no type for it: 1 is true and 0 is false."""
+    return _TRUTH.get(value, value)
+
+
+_TRUTH = {0: False, 1: True}
 _decode = json.JSONDecoder().decode
 
 

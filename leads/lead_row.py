@@ -38,8 +38,10 @@ _APART = {"custom_fields", "modified_date"}.union(*_NAMES.values())
 _COLUMNS = {key: f"{key}_given" for key in LABELS} | {
     field.key: field.key for field in fields.FIELDS if field.column and field.key not in _APART
 }
+_FOLLOWING = tuple(name for names in _FOLLOWERS.values() for name in names)
+_IN_COLUMNS = (*_COLUMNS, *_FOLLOWING)
 # What changes tell; the others follow from these, or never change.
-CHANGING = (*_COLUMNS, *_DETAILS, "custom_fields", *(name for names in _FOLLOWERS.values() for name in names))
+CHANGING = (*_COLUMNS, *_DETAILS, "custom_fields", *_FOLLOWING)
 _KIND = {key: field.kind for key, field in fields.BY_KEY.items()}
 
 _EVENT_OF = {
@@ -107,8 +109,6 @@ _PLAIN = tuple(
 )
 _plain_values = itemgetter(*_PLAIN)
 _MOMENTS = tuple(field.key for field in fields.FIELDS if field.column and field.kind == "datetime")
-_FIRST_TOLD = tuple(key for key in CHANGING if key != "custom_fields")
-_first_values = itemgetter(*_FIRST_TOLD)
 _BLANK = {field.key: fields.EMPTY.get(field.kind) for field in fields.FIELDS}
 
 
@@ -119,16 +119,23 @@ def by_key(row: Row) -> dict[str, Any]:
     values["custom_fields"] = row["custom_fields"]
     for key in LABELS:
         values[key] = [name for _, name in row[f"{key}_given"]]
-    return values | row["details"]
+    values.update(row["details"])
+    return values
 
 
 def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
     """Everything, ready for JSON: the catalogue, the account's custom fields in their order, the thread."""
-    told = _BLANK | dict(zip(_PLAIN, _plain_values(row), strict=True))
-    told |= {key: _names(row, key) for key in LABELS}
-    told |= {key: moment(key, row[key] or row["created_at"]) for key in _MOMENTS}
-    told |= {key: look_up(row) for key, look_up in _LOOKED_UP.items()}
-    told |= {key: now for key, now in row["details"].items() if key in _BLANK}
+    told = _BLANK.copy()
+    told.update(zip(_PLAIN, _plain_values(row), strict=True))
+    for key in LABELS:
+        told[key] = _names(row, key)
+    for key in _MOMENTS:
+        told[key] = moment(key, row[key] or row["created_at"])
+    for key, look_up in _LOOKED_UP.items():
+        told[key] = look_up(row)
+    for key, now in row["details"].items():
+        if key in _BLANK:
+            told[key] = now
     told["custom_fields"] = {key: row["custom_fields"].get(key) for key in row["setup"].definitions}
     told["messages"] = messages
     return told
@@ -136,8 +143,13 @@ def snapshot(row: Row, messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def beginnings(row: Row, told: Mapping[str, Any]) -> dict[str, tuple[None, Any]]:
     """Key -> (None, value) of what a new lead holds, `told` being its snapshot; a custom field by its path."""
-    values = zip(_FIRST_TOLD, _first_values(told), strict=True)
-    found = {key: (None, now) for key, now in values if now is not None and now != [] and now != {}}
+    details = row["details"]
+    keys = (*_COLUMNS, *(key for key in _DETAILS if key in details), *_FOLLOWING) if details else _IN_COLUMNS
+    found: dict[str, tuple[None, Any]] = {}
+    for key in keys:
+        now = told[key]
+        if now or (now is not None and now != [] and now != {}):
+            found[key] = (None, now)
     return found | {f"custom_fields.{key}": (None, now) for key, now in row["custom_fields"].items() if now is not None}
 
 

@@ -145,6 +145,8 @@ def _text(field: Field, value: object) -> str | None:
 
 def _control_characters(field: Field, value: object) -> str | None:
     text = value if isinstance(value, str) else "".join(_texts(value))
+    if text.isprintable():
+        return None  # as most are, which is seen sooner
     return "must not contain control characters other than tab and line breaks" if _CONTROL.search(text) else None
 
 
@@ -470,20 +472,22 @@ def validate(
     found: dict[str, Violation] = {}
     stored: Values = {} if before is None else before
     changed_only = changed_only and bool(stored)
-    # Most are unset, and what is unset may be missing: the given ones are fewer than the catalogue's.
-    given = {key for key, value in values.items() if value is not None} & _JUDGED.keys()
-    for key in sorted(given, key=_PLACE.__getitem__):
-        value, (empty, field) = values[key], _JUDGED[key]
+    for key, value in values.items():
+        if value is None or key not in _JUDGED:
+            continue
+        empty, field = _JUDGED[key]
         if not value and value == empty:
             continue  # unset
         if changed_only and _is_same(value, stored.get(key)):
             continue
         if (violation := judge_value(field, value)) is not None:
             found[key] = violation
+    if len(found) > 1:
+        found = {key: found[key] for key in sorted(found, key=_PLACE.__getitem__)}
     if profile is not None:
         for name, keys in profile.rules:
             rule = RULES.get(name)
-            if rule is None or rule.record is None:
+            if rule is None or rule.record is None or (rule.record is _kept and not stored):
                 continue
             for key in keys:
                 if key not in found and (message := rule.record(BY_KEY[key], values, stored)) is not None:

@@ -15,7 +15,7 @@ from webhooks.outbound.parcel import Captured
 from webhooks.wire import event as wire
 from webhooks.wire.identifier import ulid
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def capture(facts: Sequence[Fact]) -> list[Captured]:
