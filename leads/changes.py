@@ -34,6 +34,8 @@ Differences = dict[str, tuple[Any, Any]]
 
 # SQLite takes 999 parameters in a statement by Django's reckoning.
 CHUNK = 900
+# Each record is looked at several times before it is told: of more at once, the processor's cache would not hold them.
+TOLD_AT_ONCE = 100
 
 _actor: ContextVar[Callable[[], Actor]] = ContextVar("actor", default=lambda: SYSTEM)
 _open = threading.local()
@@ -103,7 +105,7 @@ class Unit:
         self._left = None
         seen = self._before.setdefault(model, {})
         new = [pk for pk in pks if pk not in seen]
-        for chunk in _chunks(new):
+        for chunk in _chunks(new, CHUNK):
             rows = model.rows(self.using, chunk, lock=True)
             for pk in chunk:
                 seen[pk] = rows.get(pk)
@@ -134,7 +136,7 @@ class Unit:
         pks = list(pks)
         self.touch(model, pks)
         parts = self._parts.setdefault(model, {})
-        for chunk in _chunks(pks):
+        for chunk in _chunks(pks, CHUNK):
             # As they are now: messages may have come since the first touch, or since a deletion that was undone.
             parts.update(model.parts(self.using, model.rows(self.using, chunk)))
 
@@ -179,7 +181,7 @@ class Unit:
         while self._before:
             touched, self._before = self._before, {}
             for model, befores in touched.items():
-                for chunk in _chunks(list(befores)):
+                for chunk in _chunks(list(befores), TOLD_AT_ONCE):
                     # What has been touched again is told in the next round, from its first 'before'.
                     again = self._before.get(model, {})
                     again |= {pk: befores[pk] for pk in chunk if pk in again}
@@ -293,6 +295,6 @@ class _Change:
         return row
 
 
-def _chunks(pks: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(pks), CHUNK):
-        yield pks[start : start + CHUNK]
+def _chunks(pks: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(pks), size):
+        yield pks[start : start + size]

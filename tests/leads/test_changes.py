@@ -172,7 +172,7 @@ def test_facts_are_told_before_the_commit():
 
 
 def test_what_a_receiver_writes_of_a_record_that_is_still_to_be_told_is_told_with_it(told, monkeypatch):
-    monkeypatch.setattr(changes, "CHUNK", 1)
+    monkeypatch.setattr(changes, "TOLD_AT_ONCE", 1)
     first, second = factories.lead(email="first@example.com"), factories.lead(email="second@example.com")
     told.clear()
 
