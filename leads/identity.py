@@ -44,8 +44,8 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).lower())
 
 
-# Asked when the row is written, and again when its unit of work ends.
-@lru_cache(maxsize=1024)
+# Asked when the row is written, and again when its unit of work ends: many leads may be written in between.
+@lru_cache(maxsize=16_384)
 def likeness(name: object, postcode: object) -> str | None:
     """The same for two leads of one name at one postcode, whatever the punctuation; None unless both are given."""
     if not (isinstance(name, str) and isinstance(postcode, str)):

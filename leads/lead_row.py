@@ -12,7 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from leads import fields, validation
+from leads import fields
 from leads.changes import Row
 from leads.names import full_name
 
@@ -78,12 +78,15 @@ def _names(row: Row, key: str) -> list[Any]:
     return [name for _, name in pairs] if key == "tags" else [{"id": pk, "name": name} for pk, name in pairs]
 
 
-@lru_cache(maxsize=1024)
 def moment(key: str, when: datetime) -> str:
     """createdAt as LeadPro tells it, with milliseconds; all others in whole seconds."""
-    if key != "created_at":
-        return validation.in_seconds(when)
-    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
+    text = _in_milliseconds(when)
+    return f"{text if key == 'created_at' else text[:19]}Z"
+
+
+@lru_cache(maxsize=1024)
+def _in_milliseconds(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")[:23]
 
 
 def _stage(row: Row) -> StageRow | None:

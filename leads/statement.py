@@ -133,7 +133,7 @@ def moments(using: str = DEFAULT_DB_ALIAS) -> Callable[[datetime], Any]:
 
 def _as_text(moment: datetime) -> str:
     """As SQLite's columns hold it, in UTC."""
-    return str((moment if moment.tzinfo is UTC else moment.astimezone(UTC)).replace(tzinfo=None))
+    return str(moment if moment.tzinfo is UTC else moment.astimezone(UTC))[: -len("+00:00")]
 
 
 def _as_it_is(moment: datetime) -> datetime:

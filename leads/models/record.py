@@ -386,13 +386,14 @@ def _writer(using: str, fields: tuple[Any, ...], in_json: bool = False) -> Calla
     given.
     """
     kinds, connection = _kinds(fields), connections[using]
+    as_it_is = [None if kind in (datetime, dict) else kind for kind in kinds]
     moment = statement.moments(using)
 
     def write(values: list[Any]) -> list[Any] | None:
-        for place, value in enumerate(values):
-            kind = kinds[place]
-            if value is None or (type(value) is kind and kind is not datetime and kind is not dict):
+        for place, (value, taken) in enumerate(zip(values, as_it_is, strict=True)):
+            if value is None or type(value) is taken:
                 continue
+            kind = kinds[place]
             if kind is datetime and isinstance(value, datetime) and value.tzinfo is not None:
                 values[place] = moment(value)
             elif kind is dict and type(value) is dict and fields[place].encoder is None:
