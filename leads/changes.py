@@ -151,7 +151,8 @@ class Unit:
         self._memo = {known: value for known, value in self._memo.items() if known[:-1] != key}
 
     def _savepoint(self) -> str | None:
-        return next((one for one in reversed(self._connection.savepoint_ids) if one), None)
+        ids = self._connection.savepoint_ids
+        return next((one for one in reversed(ids) if one), None) if ids else None
 
     def note(self, model: type[Record], pk: int, type_: str, context: Mapping[str, Any]) -> None:
         """Tell one thing more of a record that this unit changes; context: what belongs to the event alone.

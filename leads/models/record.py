@@ -128,8 +128,8 @@ class Record(models.Model):
                 first = work.touch(type(self), [self.pk])
                 before = work.before(type(self), self.pk)
                 stored = before if first else left or type(self).rows(using, [self.pk]).get(self.pk)
-            if update_fields is None and stored is not None and (deferred := self.get_deferred_fields()):
-                update_fields = {attname for _, attname, _ in _columns(type(self))} - deferred
+            if update_fields is None and stored is not None and not self.__dict__.keys() >= _attributes(type(self))[0]:
+                update_fields = {attname for _, attname, _ in _columns(type(self))} - self.get_deferred_fields()
             derived = self.derive(before, stored, update_fields, work)
             if update_fields:
                 update_fields = {*update_fields, *derived}
@@ -335,6 +335,7 @@ def _select(
         sql += " " + ops.for_update_sql(of=(ops.quote_name(model._meta.db_table),), no_key=True)
     columns = [str(alias) for _, _, alias in compiler.select]
     converters = _converters(using, columns, [column for column, _, _ in compiler.select])
+    converters = [(name, convert) for name, convert in converters if name != "version_seen"]  # it is compared only
     return sql, list(parameters)[:-count], columns, converters
 
 
