@@ -160,6 +160,12 @@ def among(column: str) -> str:
     return f"{column} = ANY(%s)" if is_postgresql() else f"{column} IN (SELECT value FROM json_each(%s))"
 
 
+def none_of(column: str) -> str:
+    """The condition that it is none of them, however many they are."""
+    listed = "unnest(%s::bigint[])" if is_postgresql() else "value FROM json_each(%s)"
+    return f"{column} NOT IN (SELECT {listed})"
+
+
 def integers(values: Iterable[int]) -> Any:
     return list(values) if is_postgresql() else json.dumps(list(values))
 

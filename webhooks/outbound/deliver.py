@@ -31,7 +31,7 @@ from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
-from webhooks.outbound.turns import Turn, importing, look
+from webhooks.outbound.turns import Turn, importing, look, tried
 from webhooks.outbound.under_way import UnderWay
 from webhooks.outbound.vigil import PATIENCE, Vigil
 from webhooks.outbound.windows import Windows
@@ -224,7 +224,8 @@ class Conductor:
         anothers = self._anothers(turns)
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
-        due, turns = turns, [turn for turn in turns if turn not in anothers]
+        tried_elsewhere = self._tried_elsewhere(turns)
+        due, turns = turns, [turn for turn in turns if turn not in anothers and turn.webhook_id not in tried_elsewhere]
         limited = {turn.webhook_id for turn in turns if turn.limited}
         self.limited = bool(limited) and len(limited) == len({turn.webhook_id for turn in turns})
         if limited:
@@ -249,6 +250,12 @@ class Conductor:
         ones would take from each other, and from the import, the cores that all of them need."""
         bulk = [turn for turn in turns if turn.lane == Lane.BULK]
         return bulk if bulk and importing() and not self.vigil.takes_bulk() else []
+
+    def _tried_elsewhere(self, turns: Sequence[Turn]) -> Collection[int]:
+        """Webhooks that have to wait for somebody else's try: a receiver that has failed, or has not answered yet, gets
+        one at a time from all processes together."""
+        unsure = {turn.webhook_id for turn in turns if not (turn.fine or turn.limited or turn.stopped)}
+        return tried(unsure - {claimed.webhook_id for claimed in self.held.values()}) if unsure else ()
 
     def _room(self, turn: Turn) -> int:
         if turn.stopped:

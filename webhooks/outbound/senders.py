@@ -102,14 +102,13 @@ class Senders:
     def ready(self) -> int:
         """Those of them that are for receivers which answer: the others may wait for long."""
         with self._lock:
-            return sum(len(line.parcels) for line in self._lines.values() if not line.window.doubtful)
+            return self._waiting - self._kept_back()
 
     @property
     def expected(self) -> int:
         """Parcels in hand that have ended or soon will: neither out for long nor kept back for such receivers."""
         with self._lock:
-            kept_back = sum(len(line.parcels) for line in self._lines.values() if line.window.doubtful)
-            return len(self._lease_ends) - self._doubtful - kept_back
+            return len(self._lease_ends) - self._doubtful - self._kept_back()
 
     @property
     def ids(self) -> set[int]:
@@ -234,6 +233,10 @@ class Senders:
             self._wanted = 0
             self._work_to_do.notify_all()
 
+    def _kept_back(self) -> int:
+        """Parcels that wait for receivers which do not answer, or not soon."""
+        return sum(len(line.parcels) for line in self._lines.values() if line.window.doubtful)
+
     def _useful(self) -> int:
         """Threads that receivers which answer could keep busy: two in place of each that could bear what is in flight
         there, as one that has sent its burst waits for the last answers; and one."""
@@ -352,9 +355,10 @@ class Senders:
             del self._started[one.parcel.claimed.id]
             if self._waiting:
                 self._work_to_do.notify()
+            # Whoever waits for a pile does not wait for receivers that may never answer.
+            was_last = len(self._started) == self._doubtful and self._waiting == self._kept_back()
         self._done.append(how)
-        # Whoever waits for a pile does not wait for receivers that may never answer.
-        if len(self._done) >= PILE or len(self._done) + self._doubtful >= len(self._lease_ends):
+        if was_last or len(self._done) >= PILE:
             self._piled_up.set()
 
 

@@ -63,7 +63,10 @@ def resume(webhook_id: int) -> int:
     with transaction.atomic():
         _turn(webhook_id, (State.PAUSED,), State.ENABLED)
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
-        _start_anew(webhook_id, drain_to=newest)
+        # Whatever the receiver did before is forgotten.
+        counts = {"failures": 0, "ended": 0, "failing_since": None}
+        anew: dict[str, Any] = {**counts, "closed_until": None, "drain_to": newest, "probe_at": None}
+        Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
         return _release(webhook_id)
 
 
@@ -104,7 +107,8 @@ def enable(webhook_id: int) -> None:
     with transaction.atomic():
         _lock_account(webhook_id)
         _turn(webhook_id, (State.DISABLED,), State.ENABLED)
-        _start_anew(webhook_id, drain_to=None)
+        # Nor is it known to be fine: it is sent one delivery at first.
+        Health.objects.filter(pk=webhook_id).delete()
 
 
 def delete(webhook_id: int) -> int:
@@ -193,13 +197,6 @@ def _turn(webhook_id: int, allowed: Sequence[State], state: State, reason: str =
 def _lock_account(webhook_id: int) -> None:
     """Who listens changes now: the account comes before the webhook (leads/models/account_setup.py)."""
     account_setup.lock(Webhook.objects.filter(pk=webhook_id).values_list("account_id", flat=True))
-
-
-def _start_anew(webhook_id: int, drain_to: int | None) -> None:
-    """Whatever the receiver did before is forgotten."""
-    counts = {"failures": 0, "ended": 0, "failing_since": None}
-    anew: dict[str, Any] = {**counts, "closed_until": None, "drain_to": drain_to, "probe_at": None}
-    Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
 
 
 def _hold(webhook_id: int) -> int:

@@ -62,7 +62,7 @@ def look(beside: Collection[int] = ()) -> list[Turn]:
             LEFT JOIN {Health._meta.db_table} health ON health.webhook_id = webhook.id
             CROSS JOIN lanes
             WHERE (health.closed_until IS NULL OR health.closed_until <= {sql.now()})
-                AND NOT {sql.among("webhook.id")} OR {_STOPPED}
+                AND {sql.none_of("webhook.id")} OR {_STOPPED}
         )
         SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, closed, stopped
         FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
@@ -81,6 +81,20 @@ def look(beside: Collection[int] = ()) -> list[Turn]:
         )
         for webhook_id, lane, waited, fine, limited, closed, stopped in found
     ]
+
+
+def tried(webhook_ids: Collection[int]) -> set[int]:
+    """Those of these webhooks that have something claimed, by whatever process."""
+    if not webhook_ids:
+        return set()
+    found = sql.prepared(
+        f"""
+        SELECT DISTINCT webhook_id FROM {_TABLE}
+        WHERE status = '{Status.SENDING}' AND lease_until > {sql.now()} AND {sql.among("webhook_id")}
+        """,
+        sql.integers(webhook_ids),
+    )
+    return {webhook_id for (webhook_id,) in found}
 
 
 def importing() -> bool:

@@ -467,6 +467,19 @@ def test_who_leaves_something_behind_watches_only_where_others_are_not_to_help(r
     assert "watch" in watch.said
 
 
+@pytest.mark.parametrize("fine", [True, False])
+def test_a_receiver_that_has_not_answered_yet_gets_one_try_at_a_time_from_all_processes(receiver, webhook, fine):
+    if fine:
+        factories.lead(email="first@example.com")
+        assert run() == 1
+    for number in range(2):
+        factories.lead(email=f"lead{number}@example.com")
+    elsewhere = claimed(limit=1)
+    assert run() == fine
+    claim.release(elsewhere)
+    assert run() == 2 - fine
+
+
 def test_a_successor_is_asked_for_when_the_time_to_watch_is_over(receiver, webhook, monkeypatch):
     nudges = []
     monkeypatch.setattr("webhooks.queue.nudge", lambda: nudges.append(1))

@@ -121,6 +121,7 @@ def test_no_table_is_read_from_end_to_end(webhook):
     delivery(webhook, order_key="lead/1")
     with connection.execute_wrapper(_only_by_index):
         assert turns.overdue() is not None
+        assert turns.tried([webhook.pk]) == set()
 
 
 def _only_by_index(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
