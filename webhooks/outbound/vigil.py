@@ -25,7 +25,7 @@ class Vigil:
         self._watch = watch
         self._linger = linger
         self._patience = patience
-        self._next_look = self._last_busy = time.monotonic()
+        self._next_look = self._last_look = self._last_busy = time.monotonic()
         self._has_had_work = False
         # The watch is left, and what came before that is looked for once more.
         self._parting = False
@@ -63,10 +63,16 @@ class Vigil:
         return not parted
 
     def rest(self, seconds: float) -> None:
-        """For so long, and while it waits patiently for longer, or until somebody saves something."""
+        """Until so long after the latest look began, and while it waits patiently for longer, or until somebody saves
+        something."""
+        now = time.monotonic()
+        if self._is_patient(now):
+            seconds = WATCH_EVERY
+        elif now < self._last_look + seconds:
+            seconds -= now - self._last_look
         if self._watch is None:
             time.sleep(seconds)
-        elif self._watch.wait(WATCH_EVERY if self._is_patient(time.monotonic()) else seconds):
+        elif self._watch.wait(seconds):
             # Those who saved a moment later send no nudge of their own.
             self._last_busy = self._next_look = time.monotonic()
 
@@ -83,6 +89,7 @@ class Vigil:
     def looked(self, begun: float, for_us: bool, for_anybody: bool, anothers: bool) -> None:
         """What a look that began then (time.monotonic()) found to do. anothers: somebody else is at some of it."""
         now = time.monotonic()
+        self._last_look = begun
         self._anothers = anothers
         # Several processes that wait for slow receivers would keep the database busy by asking.
         pause = WATCHED_LOOK_EVERY if self._is_patient(now) else min(LOOK_PAUSE * (now - begun), LONGEST_LOOK_PAUSE)
