@@ -166,8 +166,10 @@ def none_of(column: str) -> str:
     return f"{column} NOT IN (SELECT {listed})"
 
 
-def integers(values: Iterable[int]) -> Any:
-    return list(values) if is_postgresql() else json.dumps(list(values))
+def integers(values: Iterable[int]) -> str:
+    """As text, which psycopg makes of a list more slowly than PostgreSQL reads it."""
+    listed = ",".join(map(str, values))
+    return f"{{{listed}}}" if is_postgresql() else f"[{listed}]"
 
 
 def encode(objects: Iterable[Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from webhooks import queue
 
 # A look that found nothing is followed by a pause of so many times its own length; of so many seconds at most, as the
 # first one takes long on a machine that was asleep.
-LOOK_PAUSE = 4
+LOOK_PAUSE = 2
 LONGEST_LOOK_PAUSE = 0.02
 # Who keeps watch and has had something to send stays for so many seconds more, in which nudges wake it: it has
 # everything at hand. It says that it is there, and looks by itself, every so many seconds.
