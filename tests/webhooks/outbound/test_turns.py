@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests import factories
 from webhooks.models import Delivery, Health, Lane, State, Status, Webhook
-from webhooks.outbound import turns
+from webhooks.outbound import switch, turns
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +95,16 @@ def test_one_that_is_closed_has_none_until_its_time(webhook):
     Webhook.objects.update(state=State.PAUSED)
     (turn,) = turns.look()
     assert turn.stopped and not turn.limited
+
+
+def test_one_that_is_enabled_again_is_not_known_to_be_fine(webhook):
+    Health.objects.create(webhook=webhook)
+    delivery(webhook)
+    assert [turn.fine for turn in turns.look()] == [True]
+    switch.disable(webhook.pk)
+    switch.enable(webhook.pk)
+    delivery(webhook)
+    assert [turn.fine for turn in turns.look()] == [False]
 
 
 def test_only_the_oldest_of_a_record_has_its_turn_where_order_is_kept(webhook):
