@@ -33,6 +33,11 @@ def lease() -> float:
     return float(settings.WEBHOOK_LEASE)
 
 
+def renewal() -> float:
+    """Seconds after which whoever delivers lengthens the leases that it holds."""
+    return lease() / 4
+
+
 def group_window() -> float:
     """Seconds for which deliveries that are sent together wait for each other, from the first of them on."""
     return float(settings.WEBHOOK_GROUP_WINDOW)

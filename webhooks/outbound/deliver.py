@@ -198,7 +198,7 @@ class Conductor:
             # Not before what was claimed has left: somebody's event may be among it.
             self.last_reclaim = now
             claim.reclaim()
-        if self.held and now - self.last_renewal > conf.lease() / 4:
+        if self.held and now - self.last_renewal > conf.renewal():
             self._renew()
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
             self._withdraw()

@@ -15,6 +15,9 @@ from webhooks import conf, sql
 from webhooks.models import Delivery, Health, Lane, State, Status, Webhook
 from webhooks.outbound.together import UNGATHERED
 
+# By so many seconds the renewal of a lease may be late.
+LATE = 5.0
+
 _TABLE = Delivery._meta.db_table
 _QUEUED = f"status = '{Status.QUEUED}'"
 _STOPPED = f"webhook.state <> '{State.ENABLED}'"
@@ -84,14 +87,16 @@ def look(beside: Collection[int] = ()) -> list[Turn]:
 
 
 def tried(webhook_ids: Collection[int]) -> set[int]:
-    """Those of these webhooks that have something claimed, by whatever process."""
+    """Those of these webhooks that have something claimed, by whatever process that is still there: a dead one renews
+    no lease."""
     if not webhook_ids:
         return set()
     found = sql.prepared(
         f"""
         SELECT DISTINCT webhook_id FROM {_TABLE}
-        WHERE status = '{Status.SENDING}' AND lease_until > {sql.now()} AND {sql.among("webhook_id")}
+        WHERE status = '{Status.SENDING}' AND lease_until > {sql.now("%s")} AND {sql.among("webhook_id")}
         """,
+        conf.lease() - conf.renewal() - LATE,
         sql.integers(webhook_ids),
     )
     return {webhook_id for (webhook_id,) in found}
