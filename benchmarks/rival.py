@@ -142,9 +142,12 @@ def opponent(install: Install, rival: Rival, url: str, database: str) -> Iterato
         "PGUSER": parts["USER"],
         "REDIS_URL": install.redis() if rival.redis else "",
     }
-    migrate = [rival.python, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"]
+    # At its first start django-webhook writes its topics: two processes that did so at once would collide.
+    first = ["migrate", "--run-syncdb", "--verbosity", "0"], ["check"]
     with open(install.folder() / "log", "w+b") as log:
-        subprocess.run(migrate, cwd=ROOT, env=environment, stdout=log, stderr=log, check=True)
+        for command in first:
+            whole = [rival.python, "-m", "django", *command]
+            subprocess.run(whole, cwd=ROOT, env=environment, stdout=log, stderr=log, check=True)
         playing = Opponent(rival, environment, database, log)
         try:
             playing.prepare(url)
