@@ -161,13 +161,13 @@ def among(column: str) -> str:
 
 
 def none_of(column: str) -> str:
-    """The condition that it is none of them, however many they are."""
+    """The condition that a column is none of them; as quick for many."""
     listed = "unnest(%s::bigint[])" if is_postgresql() else "value FROM json_each(%s)"
     return f"{column} NOT IN (SELECT {listed})"
 
 
 def integers(values: Iterable[int]) -> str:
-    """As text, which psycopg makes of a list more slowly than PostgreSQL reads it."""
+    """That parameter: text, as psycopg takes longer to make it of a list than we do."""
     listed = ",".join(map(str, values))
     return f"{{{listed}}}" if is_postgresql() else f"[{listed}]"
 

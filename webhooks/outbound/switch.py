@@ -64,8 +64,8 @@ def resume(webhook_id: int) -> int:
         _turn(webhook_id, (State.PAUSED,), State.ENABLED)
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         # Whatever the receiver did before is forgotten.
-        counts = {"failures": 0, "ended": 0, "failing_since": None}
-        anew: dict[str, Any] = {**counts, "closed_until": None, "drain_to": newest, "probe_at": None}
+        anew: dict[str, Any] = dict.fromkeys(("failing_since", "closed_until", "probe_at"))
+        anew |= {"failures": 0, "ended": 0, "drain_to": newest}
         Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
         return _release(webhook_id)
 
@@ -107,7 +107,7 @@ def enable(webhook_id: int) -> None:
     with transaction.atomic():
         _lock_account(webhook_id)
         _turn(webhook_id, (State.DISABLED,), State.ENABLED)
-        # Nor is it known to be fine: it is sent one delivery at first.
+        # As if it had never been sent to: one delivery at first, until its receiver answers.
         Health.objects.filter(pk=webhook_id).delete()
 
 
