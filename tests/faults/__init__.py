@@ -15,7 +15,7 @@ judged by the same code, and test_sabotage.py shows that the judge sees what is 
 To add one, write in a file of its own, or in that of its family:
 
 1.  A frozen dataclass for its size: how many, how fast, how long. Everything else stays as shipped: queue settings,
-    leases and deadlines are never scaled, only the waits between tries are (WEBHOOK_RETRY_SCALE, a hundredth; not for F13).
+    leases and deadlines are never scaled, the waits between tries are a hundredth (WEBHOOK_RETRY_SCALE), but in F13.
 2.  A function of (stack, size, seed). It opens a Trial, does its worst, waits by trial.drain(within=...), and returns
     trial.checks(trial.balance(), duplicates=...), which all have in common, and its own: none("lost updates", found),
     at_most("longest wait", seconds, 90, " s"). at_least tells that it did what it is about. Every wait has a limit, and
