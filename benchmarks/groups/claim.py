@@ -28,14 +28,16 @@ FILLED_WITHIN = 1_800.0
 def measure(install: Install, size: Size) -> Iterator[Figure]:
     tables = {EMPTY: (0, FEW), "claim.finished": (size.finished, FEW), "claim.waiting": (0, size.waiting)}
     with ExitStack() as running:
-        players = {}
+        claimers = {}
         for name, (finished, waiting) in tables.items():
             here = install("postgresql")
             # Such a table is not kept for longer than it is looked at.
             running.callback(drop_database, here.database_url)
-            claimer = running.enter_context(here.process("claimer"))
-            claimer.ask("fill", finished=finished, waiting=waiting, within=FILLED_WITHIN)
-            players[name] = _player(claimer)
+            claimers[name] = running.enter_context(here.process("claimer"))
+            claimers[name].tell("fill", finished=finished, waiting=waiting)
+        for claimer in claimers.values():
+            claimer.hear(FILLED_WITHIN)
+        players = {name: _player(claimer) for name, claimer in claimers.items()}
         for warm_up in players.values():
             warm_up()
         found = alternate(players, size.rounds)

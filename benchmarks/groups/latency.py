@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from statistics import quantiles
 
 from benchmarks.figure import Figure
@@ -23,7 +24,8 @@ SUSTAINED = "latency.200.postgresql.p95"
 PACE = "latency.200.postgresql.rate"
 IDLE = ("redis", "embedded")
 FIGURES = (*(f"latency.idle.{kind}.{at}" for kind in IDLE for at in ("p50", "p99")), SUSTAINED, PACE)
-# A deliver task looks again and again for 0.4 s: within that, the worker would not be idle.
+# From one save to the installation's next. A deliver task looks again and again for 0.4 s: within that, the worker
+# would not be idle.
 PAUSE = (0.6, 1.2)
 WARM_UP = 3
 PER_SECOND = 200
@@ -31,13 +33,12 @@ LEADS = 100
 
 
 def measure(install: Install, size: Size) -> Iterator[Figure]:
-    installations = {"redis": install("postgresql", redis=True), "embedded": install()}
+    found = _idle({"redis": install("postgresql", redis=True), "embedded": install()}, size.samples)
     for kind in IDLE:
-        found = _idle(installations[kind], size.samples)
-        yield Figure(f"latency.idle.{kind}.p50", _percentile(found, 50), "ms")
-        yield Figure(f"latency.idle.{kind}.p99", _percentile(found, 99), "ms")
-    found, rate = _sustained(install("postgresql"), size.sustained)
-    yield Figure(SUSTAINED, _percentile(found, 95), "ms")
+        yield Figure(f"latency.idle.{kind}.p50", _percentile(found[kind], 50), "ms")
+        yield Figure(f"latency.idle.{kind}.p99", _percentile(found[kind], 99), "ms")
+    late, rate = _sustained(install("postgresql"), size.sustained)
+    yield Figure(SUSTAINED, _percentile(late, 95), "ms")
     yield Figure(PACE, rate, "events/s")
 
 
@@ -46,17 +47,26 @@ def _percentile(found: list[float], which: int) -> float:
     return quantiles(found, n=100, method="inclusive")[which - 1]
 
 
-def _idle(here: Installation, samples: int) -> list[float]:
-    with here.process("sink") as sink, here.process("saver") as saver:
-        saver.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", number=1)
-        saver.ask("save_clocked")
-        with here.worker():
-            sink.hear(60)  # what was saved before: the worker is up
-            return [_save(saver, sink) for _ in range(WARM_UP + samples)][WARM_UP:]
+def _idle(installations: Mapping[str, Installation], samples: int) -> dict[str, list[float]]:
+    """What each one's saves took. They take turns: for most of the time nobody has anything to do."""
+    with ExitStack() as running:
+        up = {kind: _up(here, running) for kind, here in installations.items()}
+        rounds = [{kind: _save(*both) for kind, both in up.items()} for _ in range(WARM_UP + samples)]
+    return {kind: [late[kind] for late in rounds[WARM_UP:]] for kind in installations}
+
+
+def _up(here: Installation, running: ExitStack) -> tuple[Process, Process]:
+    """Saver and sink of an installation whose worker is up."""
+    sink, saver = (running.enter_context(here.process(name)) for name in ("sink", "saver"))
+    saver.ask("webhooks", url=f"http://127.0.0.1:{sink.hear(10)}/clocked", number=1)
+    saver.ask("save_clocked")
+    running.enter_context(here.worker())
+    sink.hear(60)  # what was saved before
+    return saver, sink
 
 
 def _save(saver: Process, sink: Process) -> float:
-    time.sleep(random.uniform(*PAUSE))
+    time.sleep(random.uniform(*PAUSE) / len(IDLE))
     version, committed = saver.ask("save_clocked")
     record, received = sink.hear(30)
     if not record.endswith(f";version={version}"):
