@@ -162,8 +162,12 @@ def among(column: str) -> str:
 
 def none_of(column: str) -> str:
     """The condition that a column is none of them; as quick for many."""
-    listed = "unnest(%s::bigint[])" if is_postgresql() else "value FROM json_each(%s)"
-    return f"{column} NOT IN (SELECT {listed})"
+    return f"{column} NOT IN (SELECT value FROM {members()})"
+
+
+def members() -> str:
+    """A FROM item that yields them, under the name `value`."""
+    return "unnest(%s::bigint[]) AS members(value)" if is_postgresql() else "json_each(%s)"
 
 
 def integers(values: Iterable[int]) -> str:

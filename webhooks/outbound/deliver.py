@@ -31,7 +31,7 @@ from webhooks.outbound.parcel import Claimed, Parcel, Refused, Result
 from webhooks.outbound.send import AddressPolicy, Door
 from webhooks.outbound.senders import PILE, Senders
 from webhooks.outbound.shares import Share, clip, share_out
-from webhooks.outbound.turns import Turn, importing, look, tried
+from webhooks.outbound.turns import Turn, importing, look, look_at, tried
 from webhooks.outbound.under_way import UnderWay
 from webhooks.outbound.vigil import PATIENCE, Vigil
 from webhooks.outbound.windows import Windows
@@ -52,6 +52,8 @@ CUT_GRACE = 1.0
 LOOK_EVERY = 0.5
 # Deliveries that are sent before anybody would have to wait for the next look.
 FEW = 20
+# Webhooks that are asked about before all others.
+FIRST = 20
 
 
 @cache
@@ -90,6 +92,7 @@ def warm_up() -> None:
         nobodys = Webhook(dialect=dialect.name, url="https://receiver.invalid/", secret=secret)
         compose.build(nobodys, b"{}", "", timezone.now())
     look()
+    look_at([])
     with transaction.atomic():
         claim.claim([Share(webhook_id=0, lane=Lane.LIVE, number=1)])
     nobody = Claimed(0, 0, 0, -1, "", 0, "", "", Lane.LIVE, 0)
@@ -146,8 +149,10 @@ class Conductor:
         self.limited = False
         # Deliveries that ask for their webhook whether its receiver is back.
         self.probes: set[int] = set()
-        # Some of those who have a turn got no share.
+        # Some of those who have a turn got no share, or were not asked about.
         self.crowded = False
+        # The latest look was at everybody, and found nothing for us.
+        self.at_rest = False
         # Webhooks whose receivers the database knows to be fine.
         self.fine: set[int] = set()
         # In the last round, whatever became of it.
@@ -220,7 +225,7 @@ class Conductor:
         if not self.vigil.may_look(anyway=bool(self.unsettled)):
             return [], set()
         begun = time.monotonic()
-        turns = look(beside=self._unanswered())
+        turns, all_were_asked = self._look()
         anothers = self._anothers(turns)
         for turn in turns:
             (self.fine.add if turn.fine else self.fine.discard)(turn.webhook_id)
@@ -232,12 +237,20 @@ class Conductor:
             # They are waiting for their time, not for anybody's events: the task stays.
             self.vigil.prolong()
         shares = share_out(turns, self._room, conf.CLAIM_BATCH)
-        self.crowded = len(shares) < len(turns)
+        self.crowded = len(shares) < len(turns) or not all_were_asked
+        self.at_rest = not shares and all_were_asked
         # Others need not help with receivers that have failed, or have not answered yet: one try at a time is enough,
         # and whoever waits for its end has nothing better to do than to look for what comes.
-        for_anybody = any(turn.fine or turn.stopped for turn in due)
+        for_anybody = any(turn.fine or turn.stopped for turn in due) or not all_were_asked
         self.vigil.looked(begun, for_us=bool(shares), for_anybody=for_anybody, anothers=bool(anothers))
         return shares, limited
+
+    def _look(self) -> tuple[list[Turn], bool]:
+        """Whose turn it is, and whether everybody was asked about. After a rest, those known to be fine are asked about
+        first: where many receivers are dead, what comes for the others would wait for a look at all of them."""
+        if self.at_rest and 0 < len(self.fine) <= FIRST and (turns := look_at(self.fine)):
+            return turns, False
+        return look(beside=self._unanswered()), True
 
     def _unanswered(self) -> list[int]:
         """Webhooks whose receivers have not answered yet, or not lately, and have a try out: a look that asks for each

@@ -48,14 +48,30 @@ def look(beside: Collection[int] = ()) -> list[Turn]:
 
     beside: webhooks that are not asked about, as they get no more now; one that was stopped has its turn all the same.
     """
+    return _turns(
+        f"""
+        SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED}
+        UNION ALL
+        SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED} AND webhook_id > busy.webhook_id)
+        FROM busy WHERE busy.webhook_id IS NOT NULL
+        """,
+        sql.none_of("webhook.id"),
+        beside,
+    )
+
+
+def look_at(webhook_ids: Collection[int]) -> list[Turn]:
+    """The turns of these alone: as quick however many others have something queued."""
+    return _turns(f"SELECT value FROM {sql.members()}", "TRUE", webhook_ids)
+
+
+def _turns(busy: str, asked_about: str, webhook_ids: Collection[int]) -> list[Turn]:
+    """busy: SQL of the webhooks that may have something queued. asked_about: of those, unless they were stopped. One of
+    the two takes the ids."""
     found = sql.prepared(
         f"""
-        WITH RECURSIVE busy(webhook_id) AS (
-            SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED}
-            UNION ALL
-            SELECT (SELECT min(webhook_id) FROM {_TABLE} WHERE {_QUEUED} AND webhook_id > busy.webhook_id)
-            FROM busy WHERE busy.webhook_id IS NOT NULL
-        ), lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
+        WITH RECURSIVE busy(webhook_id) AS ({busy}),
+        lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
             SELECT webhook.id AS webhook_id, lanes.lane, health.failures = 0 AND health.closed_until IS NULL AS fine,
                 webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
                 AS limited, health.closed_until IS NOT NULL AS closed, {_STOPPED} AS stopped,
@@ -65,12 +81,12 @@ def look(beside: Collection[int] = ()) -> list[Turn]:
             LEFT JOIN {Health._meta.db_table} health ON health.webhook_id = webhook.id
             CROSS JOIN lanes
             WHERE (health.closed_until IS NULL OR health.closed_until <= {sql.now()})
-                AND {sql.none_of("webhook.id")} OR {_STOPPED}
+                AND {asked_about} OR {_STOPPED}
         )
         SELECT webhook_id, lane, {sql.seconds_since("due_at")} AS waited, fine, limited, closed, stopped
         FROM turns WHERE due_at IS NOT NULL ORDER BY due_at
         """,
-        sql.integers(beside),
+        sql.integers(webhook_ids),
     )
     return [
         Turn(

@@ -18,7 +18,7 @@ from leads.changes import acting
 from leads.models import LeadImport
 from leads.signals import Actor
 from tests import factories
-from tests.receiver import Answer
+from tests.receiver import Answer, Receiver
 from tests.webhooks.outbound.claims import claimed, hurry
 from webhooks.models import Attempt, Body, Delivery, Event, Lane, Outcome, State, Status, Webhook
 from webhooks.outbound import claim, compose, deliver, settle, switch, vigil
@@ -479,6 +479,26 @@ def test_a_receiver_that_has_not_answered_yet_gets_one_try_at_a_time_from_all_pr
     # Whoever has claimed it is gone, long before the lease ends.
     Delivery.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() + timedelta(seconds=39))
     assert run() == 1 - fine
+
+
+def test_those_asked_about_first_keep_nobody_waiting_while_no_more_may_leave_for_them(receiver, webhook):
+    factories.lead(email="first@example.com")
+    assert run() == 1
+    receiver.always(Answer(200, after=0.9))
+    for number in range(40):
+        factories.lead(email=f"lead{number}@example.com")
+    with Receiver() as other:
+        saved = []
+
+        def stop():
+            if len(receiver.received) > 8 and not saved:
+                time.sleep(0.1)
+                factories.webhook(other.url, name="Other")
+                factories.lead(email="later@example.com")
+                saved.append(time.monotonic())
+
+        assert run(stop) == 42
+        assert other.received[0].at < saved[0] + 0.4
 
 
 def test_a_successor_is_asked_for_when_the_time_to_watch_is_over(receiver, webhook, monkeypatch):

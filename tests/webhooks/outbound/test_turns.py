@@ -69,6 +69,14 @@ def test_each_webhook_has_its_turn(webhook):
     assert seen() == [(one.pk, Lane.LIVE) for one in reversed([webhook, *others])]
 
 
+def test_some_are_asked_about_alone(webhook):
+    others = [factories.webhook(name=f"Other {number}") for number in range(2)]
+    for one in (webhook, *others):
+        delivery(one)
+    assert {turn.webhook_id for turn in turns.look_at([webhook.pk, others[1].pk])} == {webhook.pk, others[1].pk}
+    assert turns.look_at([]) == []
+
+
 def test_one_that_gets_no_more_now_is_not_asked_about_unless_it_was_stopped(webhook):
     other = factories.webhook(name="Other")
     for one in (webhook, other):
