@@ -208,15 +208,3 @@ def keep_bytes(model: type[models.Model], columns: tuple[str, str], contents: Ma
         return
     with connection.cursor() as cursor:
         cursor.executemany(f"{insert} VALUES (%s, %s) ON CONFLICT DO NOTHING", list(contents.items()))
-
-
-def append(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert many rows, each with its values in the order of the columns, by what each database does fastest."""
-    table, names = model._meta.db_table, ", ".join(columns)
-    with connection.cursor() as cursor:
-        if is_postgresql():
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        else:
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))})", list(rows))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from leads import statement
 from webhooks import sql
 from webhooks.models import Attempt, Outcome
 from webhooks.outbound.parcel import Result
@@ -34,7 +35,8 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circul
 
 def store(results: Sequence[Result], free: Collection[int] = ()) -> None:
     """One row for each try, whether or not its claim still holds. free: deliveries of which it used up none."""
-    sql.append(Attempt, _COLUMNS, (_row(result, result.parcel.claimed.id in free) for result in results))
+    rows = [_row(result, result.parcel.claimed.id in free) for result in results]
+    statement.insert(Attempt._meta.db_table, _COLUMNS, rows)
 
 
 def _row(result: Result, free: bool) -> tuple[Any, ...]:
