@@ -60,13 +60,13 @@ def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
     # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled, deleted or
     # given to another account meanwhile gets none, and whoever pauses or resumes it sees every row that was stored
     # under its old state.
-    told = [sql.encode(matches), int(lane)]
-    if sql.is_postgresql() and len(events) <= statement.FEW:
+    if sql.is_postgresql() and max(len(events), len(matches)) <= statement.FEW:
         # One way to the database and back.
         values = [value for event in events for value in event.values]
-        return statement.count(_store_and_insert(len(events)), [*values, *told])
+        told = [match.get(name) for match in matches for name in _TOLD]
+        return statement.count(_store_and_insert(len(events), len(matches)), [*values, *told, int(lane)])
     _store(events)
-    return statement.count(_insert(), told)
+    return statement.count(_insert(), [sql.encode(matches), int(lane)])
 
 
 def _store(events: Sequence[Captured]) -> None:
@@ -74,9 +74,9 @@ def _store(events: Sequence[Captured]) -> None:
 
 
 @cache
-def _store_and_insert(number: int) -> str:
-    stored = statement.insertion(Event._meta.db_table, COLUMNS, number)
-    return f"WITH stored AS ({stored} RETURNING id, uid) {_insert('stored')}"
+def _store_and_insert(events: int, matches: int) -> str:
+    stored = statement.insertion(Event._meta.db_table, COLUMNS, events)
+    return f"WITH stored AS ({stored} RETURNING id, uid) {_insert('stored', matches)}"
 
 
 @setup.kept
@@ -114,7 +114,7 @@ def _matches(event: Captured, listening: Listening) -> Iterator[dict[str, Any]]:
                 "account_id": event.account_id,
                 "record": f"{event.frozen.record}/{event.frozen.record_id}",
                 "sent_as": name,
-                "webhooks": webhooks,
+                "webhooks": sql.integers(webhooks),
             }
             if is_grouped(dialect, name):
                 # Whatever records are in a body, the bodies leave in their order.
@@ -122,30 +122,34 @@ def _matches(event: Captured, listening: Listening) -> Iterator[dict[str, Any]]:
             yield match
 
 
+# Of a match, with the types that sql.py knows.
+_TOLD = {
+    "uid": "text",
+    "account_id": "integer",
+    "record": "text",
+    "sent_as": "text",
+    "webhooks": "integers",
+    "gathers": "real",
+}
+
+
 @cache
-def _insert(events: str = Event._meta.db_table) -> str:
-    told = {
-        "uid": "text",
-        "account_id": "integer",
-        "record": "text",
-        "sent_as": "text",
-        "webhooks": "integers",
-        "gathers": "real",
-    }
+def _insert(events: str = Event._meta.db_table, few: int = 0) -> str:
+    """few: so many matches, the values of each a parameter; else any number of them as JSON."""
     status = f"CASE WHEN heard.gathers IS NULL THEN '{Status.QUEUED}' ELSE '{Status.GROUPED}' END"
     later = sql.later("heard.now", "coalesce(heard.gathers, 0) + webhook.execution_delay")
     # INSERT comes first, as Python's sqlite3 counts no rows of a statement that begins with WITH.
-    # Materialized, as SQLite would read the JSON anew for each webhook. The event's key is looked up, as for a join
-    # PostgreSQL would read a small table of events to its end.
+    # Materialized, as SQLite would read the JSON anew for each webhook; of a few that takes longer than the rest. The
+    # event's key is looked up, as for a join PostgreSQL would read a small table of events to its end.
     return f"""
         INSERT INTO {Delivery._meta.db_table} (
             event_id, account_id, webhook_id, webhook_name, dialect, sent_as, message_id, test, lane, created_at,
             order_key, status, due_at, fence, tries, lost, error
         )
-        WITH heard AS MATERIALIZED (
+        WITH heard AS {"" if few else "MATERIALIZED"} (
             SELECT told.*, {sql.now()} AS now,
                 (SELECT event.id FROM {events} event WHERE event.uid = told.uid) AS event_id
-            FROM {sql.rows(told, alias="told")}
+            FROM {sql.listed(_TOLD, few, "told") if few else sql.rows(_TOLD, "told")}
         )
         SELECT heard.event_id, heard.account_id, webhook.id, webhook.name, webhook.dialect, heard.sent_as,
             'msg_' || heard.uid || '_' || webhook.id, {sql.boolean(False)}, %s, heard.now,
@@ -154,9 +158,8 @@ def _insert(events: str = Event._meta.db_table) -> str:
             CASE WHEN heard.gathers IS NULL AND webhook.execution_delay = 0 THEN heard.now ELSE {later} END,
             0, 0, 0, ''
         FROM heard
-        CROSS JOIN {sql.each("heard.webhooks", alias="chosen")}
         CROSS JOIN {Webhook._meta.db_table} webhook
-        WHERE webhook.id = chosen.value AND webhook.account_id = heard.account_id
+        WHERE {sql.member("webhook.id", "heard.webhooks")} AND webhook.account_id = heard.account_id
         AND webhook.state <> '{State.DISABLED}'
         ORDER BY heard.event_id, webhook.id {sql.lock_keep("webhook")}
     """
