@@ -99,9 +99,11 @@ def listed(columns: Mapping[str, str], number: int, alias: str) -> str:
     return f"(VALUES {', '.join([f'({marks})'] * number)}) AS {alias}({', '.join(columns)})"
 
 
-def member(value: str, array: str) -> str:
-    """The condition that a value is in a column of integers."""
-    return f"{value} = ANY({array})" if is_postgresql() else f"{value} IN (SELECT value FROM json_each({array}))"
+def join_by_keys(table: str, alias: str, keys: str) -> str:
+    """Join the rows whose keys are in a column of integers."""
+    if is_postgresql():
+        return f"JOIN {table} {alias} ON {alias}.id = ANY({keys})"
+    return f"CROSS JOIN json_each({keys}) AS key CROSS JOIN {table} {alias} ON {alias}.id = key.value"
 
 
 def boolean(value: bool) -> str:

@@ -157,9 +157,7 @@ def _insert(events: str = Event._meta.db_table, few: int = 0) -> str:
             CASE webhook.state WHEN '{State.PAUSED}' THEN '{Status.HELD}' ELSE {status} END,
             CASE WHEN heard.gathers IS NULL AND webhook.execution_delay = 0 THEN heard.now ELSE {later} END,
             0, 0, 0, ''
-        FROM heard
-        CROSS JOIN {Webhook._meta.db_table} webhook
-        WHERE {sql.member("webhook.id", "heard.webhooks")} AND webhook.account_id = heard.account_id
-        AND webhook.state <> '{State.DISABLED}'
+        FROM heard {sql.join_by_keys(Webhook._meta.db_table, "webhook", "heard.webhooks")}
+        WHERE webhook.account_id = heard.account_id AND webhook.state <> '{State.DISABLED}'
         ORDER BY heard.event_id, webhook.id {sql.lock_keep("webhook")}
     """
