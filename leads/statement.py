@@ -1,17 +1,14 @@
 """Statements that never change and run at every save.
 
 Django's cursor goes through the text of a statement each time it runs, and PostgreSQL plans it each time: for these
-both take longer than the answer. Here the text is gone through once, and PostgreSQL keeps the plan ("prepared"); the
-first one of a transaction takes its BEGIN along.
+both take longer than the answer. Here the text is gone through once, and PostgreSQL keeps the plan (plans.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -19,15 +16,11 @@ from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
-from psycopg import abc, generators
-from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import Jsonb
 
+from leads.plans import KEPT, Plans, Prepared, plans_of
+
 FEW = 4
-MOST_KEPT = 100
 
 
 def run(
@@ -44,7 +37,7 @@ def run(
 
 
 def _has_rows(cursor: Any) -> bool:
-    if isinstance(cursor, psycopg.Cursor | _Prepared):  # psycopg makes an object of each column for its description
+    if isinstance(cursor, psycopg.Cursor | Prepared):  # psycopg makes an object of each column for its description
         return cursor.pgresult is not None and cursor.pgresult.nfields > 0
     return bool(cursor.description)
 
@@ -55,12 +48,11 @@ def forget_plans(using: str = DEFAULT_DB_ALIAS, age: float = 20.0) -> None:
 
     It does so by itself when it has counted the table's rows again, which may be a minute later.
     """
-    connection = connections[using]
-    plans: _Plans | None = connection.__dict__.get("kept_plans")
-    if plans is not None and time.monotonic() - plans.since >= age:
-        with connection.cursor() as cursor:
+    plans: Plans | None = connections[using].__dict__.get(KEPT)
+    if plans and time.monotonic() - plans.since >= age:
+        with connections[using].cursor() as cursor:
             cursor.execute("DEALLOCATE ALL")
-        connection.__dict__.pop("kept_plans")
+        del connections[using].__dict__[KEPT]
 
 
 def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True) -> int:
@@ -165,124 +157,9 @@ def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: boo
     with connection.wrap_database_errors:
         if connection.vendor == "sqlite":
             return (raw.executemany if many else raw.execute)(_marked(statement), parameters)
-        if prepare and _keeps_plans(connection):
-            return _plans(connection).run(statement, parameters)
+        if prepare and (plans := plans_of(connection)):
+            return plans.run(statement, parameters)
         return psycopg.Cursor(raw).execute(statement, parameters, prepare=prepare)
-
-
-def _keeps_plans(connection: Any) -> bool:
-    """Not behind a pooler; nor where psycopg prepares by itself, as it takes away all plans now and then; nor where
-    BEGIN says more than that."""
-    raw, pooled = connection.connection, connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-    return not pooled and raw.prepare_threshold is None and raw.isolation_level is None
-
-
-def _plans(connection: Any) -> _Plans:
-    plans: _Plans | None = connection.__dict__.get("kept_plans")
-    if plans is None or plans.raw is not connection.connection:
-        plans = connection.kept_plans = _Plans(connection.connection)
-    return plans
-
-
-class _Plans:
-    """The statements that a connection has prepared. psycopg's cursors take twice as long to run one."""
-
-    def __init__(self, raw: psycopg.Connection[Any]) -> None:
-        self.raw, self.since = raw, time.monotonic()
-        self._statements: dict[str, _Prepared] = {}
-        self._number = 0
-        self._context = psycopg.Cursor(raw)
-        # In C, and to the same moments: those that Django registers are read in Python.
-        self._context.adapters.register_loader("timestamptz", TimestamptzLoader)
-
-    def run(self, statement: str, parameters: Sequence[Any]) -> _Prepared:
-        prepared = self._statements.get(statement)
-        if prepared is None:
-            prepared = self._statements[statement] = _Prepared(*_numbered(statement), Transformer(self._context))
-        values = prepared.transformer.dump_sequence(parameters, prepared.formats)
-        types = prepared.transformer.types or ()
-        name = prepared.names.get(types)
-        if name is None:
-            name = prepared.names[types] = self._prepare(prepared.text, types)
-        prepared.take(self._run(name, values, prepared.transformer.formats))
-        return prepared
-
-    def _prepare(self, text: bytes, types: tuple[int, ...]) -> bytes:
-        if self._number == MOST_KEPT:
-            self.raw.execute("DEALLOCATE ALL")
-            self._number = 0
-            for prepared in self._statements.values():
-                prepared.names.clear()
-        name = b"kept_%d" % self._number
-        self.raw.pgconn.send_prepare(name, text, types)
-        _checked(self.raw.wait(generators.execute(self.raw.pgconn)))
-        self._number += 1
-        return name
-
-    def _run(self, name: bytes, values: Sequence[Any], formats: Any) -> Any:
-        pgconn = self.raw.pgconn
-        if self.raw.autocommit or pgconn.transaction_status != TransactionStatus.IDLE:
-            pgconn.send_query_prepared(name, values, formats)
-            return _checked(self.raw.wait(generators.execute(pgconn)))
-        # With BEGIN, in one way to the database and back.
-        pgconn.enter_pipeline_mode()
-        pgconn.send_query_params(b"BEGIN", None)
-        pgconn.send_query_prepared(name, values, formats)
-        pgconn.pipeline_sync()
-        return _checked(self.raw.wait(_begun(pgconn)))
-
-
-def _begun(pgconn: Any) -> Generator[Any, Any, list[Any]]:
-    """The answers to BEGIN and to the statement; that to the mark after both is none."""
-    begun = yield from generators.execute(pgconn)
-    answered = yield from generators.execute(pgconn)
-    yield from generators.execute(pgconn)
-    pgconn.exit_pipeline_mode()
-    return [*begun, *answered]
-
-
-def _checked(results: Sequence[Any]) -> Any:
-    """The last one."""
-    for result in results:
-        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            raise error_from_result(result)
-    return results[-1]
-
-
-@dataclass(slots=True)
-class _Prepared:
-    """A statement, and as a cursor tells it what it came to when it was last run."""
-
-    text: bytes
-    formats: Sequence[PyFormat]
-    transformer: abc.Transformer
-    # By the types of the parameters.
-    names: dict[tuple[int, ...], bytes] = field(default_factory=dict)
-    pgresult: Any = None
-
-    def take(self, result: Any) -> None:
-        self.transformer.set_pgresult(result, set_loaders=self.pgresult is None)
-        self.pgresult = result
-
-    @property
-    def rowcount(self) -> int:
-        return self.pgresult.command_tuples or 0
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.transformer.load_rows(0, self.pgresult.ntuples, tuple)
-
-
-def _numbered(statement: str) -> tuple[bytes, Sequence[PyFormat]]:
-    """In PostgreSQL's own words, and the form in which each parameter travels."""
-    formats: list[PyFormat] = []
-
-    def mark(found: re.Match[str]) -> str:
-        if found[0] == "%%":
-            return "%"
-        formats.append(PyFormat(found[0][1]))
-        return f"${len(formats)}"
-
-    return re.sub("%[%sb]", mark, statement).encode(), formats
 
 
 @lru_cache(maxsize=1024)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import DataError, ProgrammingError, connection, transaction
 
-from leads import statement
+from leads import plans, statement
 from leads.models import Lead
 from tests import factories
 
@@ -39,6 +41,29 @@ def test_plans_are_kept_for_a_while():
     assert not kept()
     assert statement.run(asked, [0]) == []
     assert kept(), "and made anew"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_whose_first_statement_fails_is_undone_and_the_next_one_is_not():
+    rename = "UPDATE leads_account SET name = %s || %s WHERE id = %s"
+    account = factories.account()
+    for divisor in (0, 1):
+        failing = pytest.raises(DataError, match="division by zero") if not divisor else nullcontext()
+        with failing, transaction.atomic():
+            assert statement.run("SELECT 6 / %s", [divisor]) == [(6,)]
+            assert statement.count(rename, ["100 %", " north", account.pk]) == 1
+        account.refresh_from_db()
+        assert (account.name == "100 % north") == bool(divisor)
+    with pytest.raises(ProgrammingError, match="no_such"):
+        statement.run("SELECT no_such FROM leads_account WHERE name LIKE '%%north' AND id = %s", [account.pk])
+
+
+def test_a_text_is_run_with_values_of_any_type_and_more_texts_than_are_kept():
+    for number in range(plans.MOST_KEPT + 5):
+        assert statement.run(f"SELECT %s + {number}", [1]) == [(number + 1,)]
+        for value in (7, 1 << 40, 2.5, Decimal("0.1")):
+            assert statement.run("SELECT %s + 1", [value]) == [(value + 1,)]
+    assert 0 < len(kept()) <= plans.MOST_KEPT
 
 
 def test_many_at_once_are_stored_as_one_by_one():
