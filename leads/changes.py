@@ -70,11 +70,13 @@ def unit(using: str = DEFAULT_DB_ALIAS, savepoint: bool = True) -> Iterator[Unit
         with transaction.atomic(using, savepoint=savepoint):
             yield joined
         return
+    alone = connections[using].get_autocommit()  # else somebody else commits
     with transaction.atomic(using):
         opened = units[using] = Unit(using)
         try:
             yield opened
             opened.settle()
+            opened.do_last(commit=alone)
         finally:
             del units[using]
 
@@ -99,6 +101,7 @@ class Unit:
         self._notes: dict[tuple[type[Record], int], dict[str, Mapping[str, Any]]] = {}
         self._stepped: dict[tuple[type[Record], int], bool] = {}
         self._left: tuple[str | None, type[Record], Row] | None = None
+        self._last: Callable[[bool], None] | None = None
 
     def touch(self, model: type[Record], pks: Iterable[int]) -> list[int]:
         """Read and lock the rows that this unit is about to write; returns those that it had not touched yet."""
@@ -189,6 +192,18 @@ class Unit:
                     facts = list(self._told(model, {pk: befores[pk] for pk in chunk if pk not in again}))
                     if facts:
                         happened.send(sender=Unit, facts=facts)
+
+    def last(self, do: Callable[[bool], None]) -> None:
+        """Have this done when all else is, in the unit's transaction. do(commit): whether nothing comes after it but
+        COMMIT."""
+        self.do_last()
+        self._last = do
+
+    def do_last(self, commit: bool = False) -> None:
+        """Do now what is kept for the end."""
+        do, self._last = self._last, None
+        if do is not None:
+            do(commit)
 
     def _told(self, model: type[Record], befores: Mapping[int, Row | None]) -> Iterator[Fact]:
         afters, differences = self._known(model, befores)

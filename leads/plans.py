@@ -1,7 +1,7 @@
 """The plans that PostgreSQL keeps for a connection of ours: statements that are prepared.
 
 They are run by libpq's functions, as psycopg hands them out: its cursors take twice as long to run one. The first one
-of a transaction takes its BEGIN along.
+of a transaction takes BEGIN along, and its last one, where that is known, COMMIT.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Plans:
         # In C, and to the same moments: those that Django registers are read in Python.
         self._context.adapters.register_loader("timestamptz", TimestamptzLoader)
 
-    def run(self, statement: str, parameters: Sequence[Any]) -> Prepared:
+    def run(self, statement: str, parameters: Sequence[Any], commit: bool) -> Prepared:
         prepared = self._statements.get(statement)
         if prepared is None:
             prepared = self._statements[statement] = Prepared(*_numbered(statement), Transformer(self._context))
@@ -59,7 +59,7 @@ class Plans:
         name = prepared.names.get(types)
         if name is None:
             name = prepared.names[types] = self._prepare(prepared.text, types)
-        prepared.take(self._run(name, values, prepared.transformer.formats), name)
+        prepared.take(self._run(name, values, prepared.transformer.formats, commit), name)
         return prepared
 
     def _prepare(self, text: bytes, types: tuple[int, ...]) -> bytes:
@@ -73,34 +73,38 @@ class Plans:
         self._number += 1
         return name
 
-    def _run(self, name: bytes, values: Sequence[Any], formats: Any) -> Any:
+    def _run(self, name: bytes, values: Sequence[Any], formats: Any, commit: bool) -> Any:
         pgconn = self.raw.pgconn
-        if self.raw.autocommit or pgconn.transaction_status != TransactionStatus.IDLE:
+        begin = pgconn.transaction_status == TransactionStatus.IDLE and not self.raw.autocommit
+        if not begin and not commit:
             pgconn.send_query_prepared(name, values, formats)
-            return _checked(self.raw.wait(generators.execute(pgconn)))
-        # With BEGIN, in one way to the database and back.
+            return _checked(self.raw.wait(generators.execute(pgconn)))[0]
+        # In one way to the database and back.
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_params(b"BEGIN", None)
+        if begin:
+            pgconn.send_query_params(b"BEGIN", None)
         pgconn.send_query_prepared(name, values, formats)
+        if commit:
+            pgconn.send_query_params(b"COMMIT", None)
         pgconn.pipeline_sync()
-        return _checked(self.raw.wait(_begun(pgconn)))
+        return _checked(self.raw.wait(_answers(pgconn, begin + 1 + commit)))[begin]
 
 
-def _begun(pgconn: Any) -> Generator[Any, Any, list[Any]]:
-    """The answers to BEGIN and to the statement; that to the mark after both is none."""
-    begun = yield from generators.execute(pgconn)
-    answered = yield from generators.execute(pgconn)
+def _answers(pgconn: Any, number: int) -> Generator[Any, Any, list[Any]]:
+    """What so many statements came to; that of the mark after them is none."""
+    results: list[Any] = []
+    for _ in range(number):
+        results += yield from generators.execute(pgconn)
     yield from generators.execute(pgconn)
     pgconn.exit_pipeline_mode()
-    return [*begun, *answered]
+    return results
 
 
-def _checked(results: Sequence[Any]) -> Any:
-    """The last one."""
+def _checked(results: Sequence[Any]) -> Sequence[Any]:
     for result in results:
         if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
             raise error_from_result(result)
-    return results[-1]
+    return results
 
 
 @dataclass(slots=True)

@@ -55,16 +55,29 @@ def forget_plans(using: str = DEFAULT_DB_ALIAS, age: float = 20.0) -> None:
         del connections[using].__dict__[KEPT]
 
 
-def count(statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, prepare: bool = True) -> int:
-    """The same for a statement that returns no rows: how many it wrote."""
-    number: int = _execute(statement, parameters, using, prepare).rowcount
+def count(
+    statement: str, parameters: Sequence[Any] = (), using: str = DEFAULT_DB_ALIAS, *, commit: bool = False
+) -> int:
+    """The same for a statement that returns no rows: how many it wrote.
+
+    commit: it is the transaction's last, and PostgreSQL may commit with it: Django's COMMIT then finds nothing open.
+    """
+    number: int = _execute(statement, parameters, using, prepare=True, commit=commit).rowcount
     return number
 
 
-def insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], using: str = DEFAULT_DB_ALIAS) -> None:
+def insert(
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    using: str = DEFAULT_DB_ALIAS,
+    *,
+    commit: bool = False,
+) -> None:
     """Insert rows: a few, as a save has them, by one statement, many by what each database does fastest."""
     if 0 < len(rows) <= FEW:
-        count(insertion(table, tuple(columns), len(rows)), [value for row in rows for value in row], using)
+        text = insertion(table, tuple(columns), len(rows))
+        count(text, [value for row in rows for value in row], using, commit=commit)
     elif connections[using].vendor == "sqlite":
         _execute(insertion(table, tuple(columns), 1), rows, using, prepare=True, many=True)
     elif rows:
@@ -140,7 +153,9 @@ def _as_it_is(moment: datetime) -> datetime:
     return moment
 
 
-def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: bool, many: bool = False) -> Any:
+def _execute(
+    statement: str, parameters: Sequence[Any], using: str, prepare: bool, many: bool = False, commit: bool = False
+) -> Any:
     """A cursor that has run it; many: for each of a list of parameters."""
     connection = connections[using]
     if connection.execute_wrappers or connection.queries_logged:
@@ -158,7 +173,7 @@ def _execute(statement: str, parameters: Sequence[Any], using: str, prepare: boo
         if connection.vendor == "sqlite":
             return (raw.executemany if many else raw.execute)(_marked(statement), parameters)
         if prepare and (plans := plans_of(connection)):
-            return plans.run(statement, parameters)
+            return plans.run(statement, parameters, commit)
         return psycopg.Cursor(raw).execute(statement, parameters, prepare=prepare)
 
 

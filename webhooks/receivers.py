@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.db.models.signals import pre_delete, pre_save
 
+from leads import statement
+from leads.changes import open_unit
 from leads.models import (
     ActivityType,
     Campaign,
@@ -24,11 +27,12 @@ from leads.models import (
 from leads.signals import Fact, happened
 from webhooks import queue
 from webhooks.automation import used
-from webhooks.automation.start import start
+from webhooks.automation.start import heard, start
 from webhooks.models import Lane, Webhook
 from webhooks.outbound import filter_fields
 from webhooks.outbound.capture import capture
 from webhooks.outbound.outbox import fan_out
+from webhooks.outbound.parcel import Captured
 from webhooks.wire.filter import FORM
 
 # What a filter can ask for.
@@ -59,10 +63,18 @@ def connect() -> None:
 def record(sender: Any, facts: Sequence[Fact], **kwargs: Any) -> None:
     """Store the facts as events with their deliveries and runs of rules, in the transaction of the change, and nudge
     the queue."""
-    events = capture(facts)
-    if fan_out(events, _lane(facts)):
+    events, work = capture(facts), open_unit()
+    assert work is not None, "facts are told within one"
+    work.last(partial(_store, events, _lane(facts)))
+    if len(events) > statement.FEW:
+        work.do_last()  # many are stored while they are at hand
+
+
+def _store(events: Sequence[Captured], lane: Lane, commit: bool) -> None:
+    heard_by_rules = heard(events)
+    if fan_out(events, lane, commit=commit and not heard_by_rules):
         queue.nudge()
-    start(events)
+    start(heard_by_rules)
 
 
 def _lane(facts: Sequence[Fact]) -> Lane:

@@ -18,9 +18,14 @@ from webhooks.outbound.parcel import Captured
 JOB = "webhooks.run_automations"
 
 
-def start(events: Sequence[Captured]) -> int:
-    """Add the runs of these events; returns how many were added."""
+def heard(events: Sequence[Captured]) -> list[Captured]:
+    """Those of the events that rules listen to."""
     listening = {account_id: _listening(account_id) for account_id in {event.account_id for event in events}}
+    return [event for event in events if event.frozen.type in listening[event.account_id] and not _comes_back(event)]
+
+
+def start(events: Sequence[Captured]) -> int:
+    """Add the runs of these events, which are stored; returns how many were added."""
     told = [
         {
             "uid": event.uid,
@@ -30,7 +35,6 @@ def start(events: Sequence[Captured]) -> int:
             "lead_id": event.frozen.record_id if event.frozen.record == "lead" else event.frozen.data.get("lead_id"),
         }
         for event in events
-        if event.frozen.type in listening[event.account_id] and not _comes_back(event)
     ]
     if not told:
         return 0

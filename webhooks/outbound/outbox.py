@@ -50,12 +50,15 @@ class Listener:
 Listening = Mapping[str, Mapping[str, Sequence[Listener]]]
 
 
-def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
-    """Store the events and their deliveries; returns how many of these were added, held ones included."""
+def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE, *, commit: bool = False) -> int:
+    """Store the events and their deliveries; returns how many of these were added, held ones included.
+
+    commit: nothing comes after that but COMMIT.
+    """
     listening = {account_id: _listening(account_id) for account_id in {event.account_id for event in events}}
     matches = [match for event in events for match in _matches(event, listening[event.account_id])]
     if not matches:
-        _store(events)
+        _store(events, commit)
         return 0
     # Names and state are read, and kept, in the statement that stores the row: a webhook that was disabled, deleted or
     # given to another account meanwhile gets none, and whoever pauses or resumes it sees every row that was stored
@@ -64,13 +67,14 @@ def fan_out(events: Sequence[Captured], lane: Lane = Lane.LIVE) -> int:
         # One way to the database and back.
         values = [value for event in events for value in event.values]
         told = [match.get(name) for match in matches for name in _TOLD]
-        return statement.count(_store_and_insert(len(events), len(matches)), [*values, *told, int(lane)])
+        text = _store_and_insert(len(events), len(matches))
+        return statement.count(text, [*values, *told, int(lane)], commit=commit)
     _store(events)
-    return statement.count(_insert(), [sql.encode(matches), int(lane)])
+    return statement.count(_insert(), [sql.encode(matches), int(lane)], commit=commit)
 
 
-def _store(events: Sequence[Captured]) -> None:
-    statement.insert(Event._meta.db_table, COLUMNS, [event.values for event in events])
+def _store(events: Sequence[Captured], commit: bool = False) -> None:
+    statement.insert(Event._meta.db_table, COLUMNS, [event.values for event in events], commit=commit)
 
 
 @cache

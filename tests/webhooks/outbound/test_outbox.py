@@ -6,7 +6,7 @@ import json
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from leads.changes import unit
@@ -39,6 +39,38 @@ def test_what_is_unset_is_told_though_it_is_not_stored():
     told = Lead.snapshot(Lead.rows("default", [lead.pk])[lead.pk], {})
     assert list(event.frozen.data.items()) == list(told.items())
     assert told["company_name"] is None and "company_name" not in json.loads(event.snapshot)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_what_cannot_be_committed_leaves_nothing(listening: bool):
+    lead = factories.lead()
+    if listening:
+        factories.webhook()
+    with pytest.raises(IntegrityError), unit():
+        Lead.plain("default").update(owner_id=2**30)  # looked for at COMMIT
+        lead.refresh_from_db()
+        lead.score = 7
+        lead.save()
+    assert Lead.objects.get().score == 0 and Event.objects.count() == 1 and not Delivery.objects.exists()
+    lead.refresh_from_db()
+    lead.score = 7
+    lead.save()
+    assert Lead.objects.get().score == 7 and Event.objects.count() > 1
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="there a statement may take COMMIT along")
+def test_nothing_is_committed_before_the_whole_transaction():
+    factories.webhook()
+    with transaction.atomic():
+        factories.lead()
+        transaction.set_rollback(True)
+    transaction.set_autocommit(False)
+    try:
+        factories.lead()
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert not Lead.objects.exists() and not Event.objects.exists() and not Delivery.objects.exists()
 
 
 def test_an_event_is_stored_though_nobody_listens():
