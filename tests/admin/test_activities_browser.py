@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from leads.models import Activity, ActivityType, Lead, Opportunity, OpportunityType
 from tests import factories
 from tests.admin import people
+from tests.axe import grave
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,11 +39,6 @@ def lead() -> Lead:
     lead = factories.lead()
     ActivityType.objects.filter(account=lead.account, code=22).update(fields=["Result", "Next step"])
     return lead
-
-
-def grave(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
 
 
 def test_the_fields_follow_the_type_and_what_was_typed_stays(opened: Callable[[str], Page], lead: Lead):

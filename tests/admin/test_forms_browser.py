@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -16,6 +15,7 @@ from leads import roles
 from leads.forms import page as hosted
 from leads.models import CustomField, Form, Lead, Membership, User
 from tests import factories
+from tests.axe import grave
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,12 +53,6 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield visitor
     for context in contexts:
         context.close()
-
-
-def serious(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    bad = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in bad for node in rule["nodes"]]
 
 
 def test_a_visitor_without_scripts_mends_what_is_wrong(live_server: Any, visitor: Callable[..., Page], form: Form):
@@ -112,11 +106,11 @@ def test_the_page_is_whole_and_accessible(live_server: Any, browser: Browser, fo
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
     page.goto(address)
-    faults = serious(page)
+    faults = grave(page)
     page.locator("form").evaluate("form => form.noValidate = true")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    faults += serious(page)
+    faults += grave(page)
     wide = page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
     trap = page.locator("input[name=contact_url]").bounding_box()
     context.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -15,6 +14,7 @@ from leads import roles
 from leads.models import ApiKey, Lead, Membership, User
 from leads.models.apikey import Scope
 from tests import factories
+from tests.axe import grave
 from webhooks.models import InboundWebhook, Receipt
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,12 +40,6 @@ def manager() -> User:
 @pytest.fixture
 def inbound(manager: User) -> InboundWebhook:
     return InboundWebhook.objects.create(account=manager.membership.account, name="Website")
-
-
-def serious(page: Page) -> list[str]:
-    found = Axe().run(page, context="#mapping-form").response["violations"]
-    bad = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in bad for node in rule["nodes"]]
 
 
 def test_a_lead_is_mapped_by_clicking(live_server: Any, page: Page, manager: User, inbound: InboundWebhook):
@@ -110,7 +104,7 @@ def test_a_lead_is_mapped_by_clicking(live_server: Any, page: Page, manager: Use
     expect(rows.nth(3).get_by_label("Our field")).to_have_attribute("aria-invalid", "false")
     rows.nth(3).get_by_role("button", name="Remove row").click()
     expect(rows).to_have_count(3)
-    assert (serious(page), complaints) == ([], [])
+    assert (grave(page, "#mapping-form"), complaints) == ([], [])
 
     page.get_by_role("button", name="Send Test").click()
     expect(page.get_by_text("The test was refused.")).to_be_visible()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
@@ -14,6 +13,7 @@ from leads.models import Lead
 from tests import factories
 from tests.admin import people
 from tests.admin.test_home import deliver
+from tests.axe import grave
 from webhooks import queue
 from webhooks.models import Delivery, Event, State, Status, Webhook
 
@@ -40,14 +40,6 @@ def opened(live_server: Any, page: Page) -> Iterator[Opened]:
 
     yield open_
     assert complaints == []
-
-
-def grave(page: Page) -> list[str]:
-    """What axe finds serious or critical."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in ("serious", "critical")
-    ]
 
 
 def focused(page: Page) -> str:

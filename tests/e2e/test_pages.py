@@ -4,11 +4,10 @@ serious; and the keyboard reaches what the mouse does."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.axe import grave
 from tests.e2e.test_main_job import HISTORY, INBOX, LEADS, SOON, WEBHOOKS
 
 LISTS = (
@@ -89,17 +88,6 @@ def pages(page: Page) -> Iterator[str]:
     yield "/admin/password_change/"
 
 
-def serious(page: Page, options: dict[str, Any] | None = None) -> list[str]:
-    """What axe finds serious or critical on this page: rule and element."""
-    found = Axe().run(page, options=options).response["violations"]
-    return [
-        f"{rule['id']}: {node['html'][:120]}"
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
-
-
 def wider(page: Page) -> list[str]:
     """The elements that make the page, or its main part, scroll sideways."""
     return page.evaluate(
@@ -115,14 +103,14 @@ def test_every_page_is_whole_and_accessible(sign_in):
     for path in list(pages(page)):
         answer = page.goto(path)
         assert answer is not None and answer.status == 200, path
-        looks = {"light": serious(page) + wider(page)}
+        looks = {"light": grave(page) + wider(page)}
         page.set_viewport_size(PHONE)
-        looks["phone"] = serious(page) + wider(page)
+        looks["phone"] = grave(page) + wider(page)
         page.set_viewport_size(DESKTOP)
         page.keyboard.press("Control+e")
         page.wait_for_function("document.documentElement.classList.contains('dark')")
         page.evaluate(AT_REST)
-        looks["dark"] = serious(page, COLOURS) + wider(page)
+        looks["dark"] = grave(page, **COLOURS) + wider(page)
         page.keyboard.press("Control+e")
         faults |= {f"{path} {look}": found for look, found in looks.items() if found}
     assert faults == {}
