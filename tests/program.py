@@ -24,6 +24,8 @@ import psycopg
 from cryptography.fernet import Fernet
 from environ import Env
 
+from benchmarks.process import Process
+
 ROOT = Path(__file__).resolve().parent.parent
 # In the environment of the processes of a run of the tests: the folder that they share.
 RUN = "LEADCRM_TESTS_RUN"
@@ -73,6 +75,9 @@ class Program:
         self.web: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
+        # Not of the family: no process of the program.
+        self._shell: Process | None = None
+        self._environment_of_shell: dict[str, str] = {}
         self._family: set[psutil.Process] = set()
 
     def manage(self, *arguments: str) -> str:
@@ -89,8 +94,19 @@ class Program:
         return done.stdout
 
     def shell(self, code: str) -> str:
-        """Runs Python inside the program's Django and gives what it prints."""
-        return self.manage("shell", "--no-imports", "-c", code)
+        """Runs Python inside the program's Django, which starts once for all of it, and gives what it prints."""
+        if self._environment_of_shell != self.environment:
+            self._end_shell()
+            self._shell, self._environment_of_shell = Process("tests.shell", self.environment), dict(self.environment)
+        assert self._shell is not None
+        ended, printed = self._shell.ask("run", code=code)
+        assert ended, f"its traceback is above, {code!r} printed {printed!r}"
+        return str(printed)
+
+    def _end_shell(self) -> None:
+        if self._shell is not None:
+            self._shell.__exit__(None, None, None)
+            self._shell, self._environment_of_shell = None, {}
 
     def run(self, *command: str, changes: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Starts a process in a session of its own; its output goes to files in the folder."""
@@ -154,6 +170,7 @@ class Program:
         return {process for process in self._family if lives(process)}
 
     def stop(self) -> None:
+        self._end_shell()
         self.family()
         for child in self._started:
             if child.poll() is None:

@@ -80,10 +80,11 @@ def test_names_and_ids_fit_where_they_are_stored():
 @pytest.mark.slow
 def test_those_of_an_installed_app_are_found_and_a_bad_one_stops_the_start(program_of):
     names = "from webhooks import lapp; print(*sorted(each.name for each in lapp.registered()))"
-    assert "echo" in program_of("tests.lapps.program_settings").shell(names).split()
-    assert program_of("leadcrm.settings").shell(names).split() == ["follow_up"]
+    shell = ("shell", "--no-imports", "-c", names)
+    assert "echo" in program_of("tests.lapps.program_settings").manage(*shell).split()
+    assert program_of("leadcrm.settings").manage(*shell).split() == ["follow_up"]
     with pytest.raises(AssertionError, match=r"ImproperlyConfigured: Lapp 'echo' of tests\.lapps\.twice\.lapps"):
-        program_of("tests.lapps.twice.settings").shell(names)
+        program_of("tests.lapps.twice.settings").manage(*shell)
 
 
 @pytest.fixture
