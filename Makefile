@@ -7,6 +7,8 @@ PYTEST = $(VENV) -m pytest -n 3 --dist worksteal
 POSTGRESQL_TESTS = $(wildcard tests/leads tests/webhooks tests/api tests/conformance)
 WITH_POSTGRESQL = $(VENV) -m tests.services with-postgresql $(PYTEST) $(POSTGRESQL_TESTS)
 FIND = redis chromium npm php
+# The tests are compiled once for all processes that read them, also where a shell forbids to keep what was compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test test-all test-fast find lint bench faults packages test-packages
 
