@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
 from unfold.sites import UnfoldAdminSite
 
 from leadcrm import palette
@@ -21,6 +22,10 @@ class Site(UnfoldAdminSite):
 
     def extra_urls(self) -> list[Any]:
         return [path("availability/", self.admin_view(availability.set_own), name="availability")]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Made where it is shown: every page is given it, and the sidebar is ours."""
+        return cast("list[Any]", SimpleLazyObject(lambda: super(Site, self).get_app_list(request, app_label)))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), "availabilities": availability.choices(request)}
