@@ -100,6 +100,7 @@ def test_what_was_read_can_be_patched_back(manager: KeyClient, world: World, pat
     assert (Activity.objects.values().get(), counts()) == (row, before)
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(
     "sent, field, rule",
     [

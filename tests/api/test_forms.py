@@ -88,6 +88,7 @@ def test_where_its_leads_go(manager: KeyClient, setup: World):
     assert [cleared[key] for key in (*place, *labels)] == [None, None, None, [], [], ["Spring"]]
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(
     "sent, field, rule",
     [

@@ -121,6 +121,7 @@ def test_a_secret_is_rotated_with_a_grace(manager, inbound):
 ROW = {"field": "city", "path": "city"}
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(
     ("sent", "field", "rule"),
     [

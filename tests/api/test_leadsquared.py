@@ -73,6 +73,7 @@ def test_every_event_has_its_number_and_no_two_share_one():
     assert [number for number in NUMBERS.values() if number > 100] == list(range(101, 122))
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize("code", leadsquared.LABELS)
 def test_an_event_is_named_by_number_code_or_label(manager: KeyClient, code: str):
     for name in (str(NUMBERS[code]), NUMBERS[code], code, code.lower(), leadsquared.LABELS[code]):

@@ -178,6 +178,7 @@ def test_there_is_one_default_pipeline(manager: KeyClient, world: World):
 NEW = {"name": "New", "code": "NEW"}
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(
     "sent, field, rule",
     [

@@ -312,6 +312,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(("changes", "field", "rule"), REFUSED, ids=lambda value: str(value)[:40])
 def test_bad_values_name_field_and_rule(
     manager: KeyClient, webhook: Webhook, changes: dict[str, Any], field: str, rule: str
@@ -438,6 +439,7 @@ SAVED = [case for case in CORPUS if case["stage"] in ("save", "both")]
 ELSEWHERE = {"allowlist_garbage", "allowlist_cidr_mixed"}
 
 
+@pytest.mark.ordinary
 @pytest.mark.parametrize(
     "case", [case for case in SAVED if case["case"] not in ELSEWHERE], ids=lambda case: str(case["case"])
 )
