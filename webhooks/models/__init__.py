@@ -1,7 +1,19 @@
 from webhooks.models.alarm import Alarm
 from webhooks.models.automation import RUNNING, Automation, AutomationKind, Run, RunMail, Runner, RunState, Tally
 from webhooks.models.calls import Calls
-from webhooks.models.delivery import FINISHED, OPEN, UNSENT, WAITING, Attempt, Body, Delivery, Lane, Outcome, Status
+from webhooks.models.delivery import (
+    FINISHED,
+    OPEN,
+    UNSENT,
+    WAITING,
+    Attempt,
+    Body,
+    Delivery,
+    Lane,
+    Outcome,
+    Status,
+    is_now,
+)
 from webhooks.models.event import Event
 from webhooks.models.handshake import Handshake
 from webhooks.models.health import Health
@@ -57,4 +69,5 @@ __all__ = [
     "Told",
     "Verification",
     "Webhook",
+    "is_now",
 ]

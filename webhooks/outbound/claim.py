@@ -11,7 +11,7 @@ from itertools import chain
 from django.db import transaction
 
 from webhooks import conf, sql
-from webhooks.models import Attempt, Delivery, Outcome, Status
+from webhooks.models import Attempt, Delivery, Outcome, Status, is_now
 from webhooks.outbound import alarms, switch, together
 from webhooks.outbound.parcel import Claimed
 from webhooks.outbound.shares import Share
@@ -86,7 +86,7 @@ def reclaim() -> int:
         f"""
         UPDATE {_TABLE} SET status = '{Status.CANCELLED}', finished_at = {sql.now()}
         WHERE id IN (
-            SELECT id FROM {_TABLE} WHERE status = '{Status.QUEUED}' AND webhook_id IS NULL
+            SELECT id FROM {_TABLE} WHERE {is_now(Status.QUEUED)} AND webhook_id IS NULL
             UNION ALL SELECT id FROM {_TABLE} WHERE {together.UNGATHERED} AND webhook_id IS NULL
         )
         RETURNING id, sent_with_id
@@ -100,7 +100,7 @@ def reclaim() -> int:
             finished_at = CASE WHEN {_GIVEN_UP} OR {_WAITING} = '{Status.CANCELLED}' THEN {sql.now()} ELSE NULL END,
             due_at = {sql.now()}, lease_until = NULL, fence = fence + 1, lost = lost + 1
         WHERE id IN (
-            SELECT id FROM {_TABLE} WHERE status = '{Status.SENDING}' AND lease_until < {sql.now()}
+            SELECT id FROM {_TABLE} WHERE {is_now(Status.SENDING)} AND lease_until < {sql.now()}
             ORDER BY lease_until LIMIT {conf.CLAIM_BATCH} {sql.lock_skip()}
         )
         RETURNING id, sent_with_id, webhook_id, status, test

@@ -110,7 +110,7 @@ def ask_again(webhook_ids: Iterable[int]) -> None:
 
 def _piled_up(health: Health) -> bool:
     """Is anything left of what a drain began with?"""
-    old = Delivery.objects.filter(webhook=health.pk, status=Status.QUEUED, pk__lte=health.drain_to)
+    old = Delivery.objects.filter(webhook=health.pk, status__lower=Status.QUEUED, pk__lte=health.drain_to)
     return old.filter(due_at__lte=sql.clock()).exists()
 
 

@@ -17,14 +17,14 @@ from django.utils import timezone
 
 from leads.models import account_setup
 from webhooks import conf, queue, sql
-from webhooks.models import UNSENT, Delivery, Health, State, Status, Told, Webhook
+from webhooks.models import UNSENT, Delivery, Health, State, Status, Told, Webhook, is_now
 from webhooks.outbound import notify, together
 
 # Of leads.jobs: asked for by the sweep.
 JOB = "webhooks.release_held"
 
 _TABLE = Delivery._meta.db_table
-_QUEUED = f"status = '{Status.QUEUED}'"
+_QUEUED = is_now(Status.QUEUED)
 _WEBHOOK = Webhook._meta.db_table
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from leads import statement
 from webhooks import sql
 from webhooks.dialects import DIALECTS
-from webhooks.models import WAITING, Delivery, Status
+from webhooks.models import WAITING, Delivery, Status, is_now
 from webhooks.outbound.parcel import Claimed
 
 _TABLE = Delivery._meta.db_table
 _GROUPED = {name: dialect.grouped for name, dialect in DIALECTS.items() if dialect.grouped}
 
-UNGATHERED = f"status = '{Status.GROUPED}' AND sent_with_id IS NULL"
+UNGATHERED = f"{is_now(Status.GROUPED)} AND sent_with_id IS NULL"
 """SQL: it waits for the others of its minute, as the partial index has it."""
 
 

@@ -12,14 +12,14 @@ from leads.models import LeadImport
 from leads.models.lead_import import AT_WORK
 from leads.question import Question
 from webhooks import conf, sql
-from webhooks.models import Delivery, Health, Lane, State, Status, Webhook
+from webhooks.models import Delivery, Health, Lane, State, Status, Webhook, is_now
 from webhooks.outbound.together import UNGATHERED
 
 # By so many seconds the renewal of a lease may be late.
 LATE = 5.0
 
 _TABLE = Delivery._meta.db_table
-_QUEUED = f"status = '{Status.QUEUED}'"
+_QUEUED = is_now(Status.QUEUED)
 _STOPPED = f"webhook.state <> '{State.ENABLED}'"
 # They hold up the later ones of their record, as the partial index has it.
 _BEFORE = f"status IN ('{Status.QUEUED}', '{Status.SENDING}', '{Status.HELD}')"
@@ -110,7 +110,7 @@ def tried(webhook_ids: Collection[int]) -> set[int]:
     found = sql.prepared(
         f"""
         SELECT DISTINCT webhook_id FROM {_TABLE}
-        WHERE status = '{Status.SENDING}' AND lease_until > {sql.now("%s")} AND {sql.among("webhook_id")}
+        WHERE {is_now(Status.SENDING)} AND lease_until > {sql.now("%s")} AND {sql.among("webhook_id")}
         """,
         conf.lease() - conf.renewal() - LATE,
         sql.integers(webhook_ids),
@@ -135,7 +135,7 @@ def overdue() -> float | None:
     leases = sql.prepared(
         f"""
         SELECT {sql.seconds_since("min(lease_until)")} FROM {_TABLE}
-        WHERE status = '{Status.SENDING}' AND lease_until <= {sql.now()}
+        WHERE {is_now(Status.SENDING)} AND lease_until <= {sql.now()}
         """
     )
     ends = [turn.waited for turn in look()] + [waited for _, waited in complete()]

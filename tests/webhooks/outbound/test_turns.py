@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests import factories
@@ -67,6 +68,25 @@ def test_each_webhook_has_its_turn(webhook):
         delivery(one, due=10 + number)
         delivery(one, due=5)
     assert seen() == [(one.pk, Lane.LIVE) for one in reversed([webhook, *others])]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite counts nothing by itself")
+def test_what_comes_after_a_quiet_time_is_found_by_the_index_of_what_is_due(webhook):
+    one = delivery(webhook, Status.SUCCESS)
+    row = {
+        field.attname: getattr(one, field.attname) for field in Delivery._meta.concrete_fields if field.attname != "id"
+    }
+    Delivery.objects.bulk_create([Delivery(**row) for _ in range(400)])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Delivery._meta.db_table}")
+    delivery(webhook)
+    delivery(webhook, Status.GROUPED)
+    with CaptureQueriesContext(connection) as asked:
+        assert turns.look() and turns.complete() and not turns.tried([webhook.pk])
+    with connection.cursor() as cursor:
+        for query in asked.captured_queries:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            assert "delivery_waiting" not in "".join(line for (line,) in cursor.fetchall())
 
 
 def test_some_are_asked_about_alone(webhook):
