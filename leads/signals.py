@@ -52,5 +52,5 @@ class Fact:
 
 # Sent at the end of a unit of work that changed something, inside its transaction and before COMMIT: facts=[Fact, ...],
 # those of many records at once, and never of a record in two parts.
-# A receiver that raises undoes the whole unit.
+# A receiver that raises undoes the whole unit. What one has to write after all others it hands to `Unit.last`.
 happened = Signal()
