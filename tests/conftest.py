@@ -98,16 +98,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """In the order in which xdist gives each worker an equal share, of which others later take the end away.
 
-    The first worker begins with all of the faults, which are to be alone with each other's servers; the others with
-    what starts processes, and mostly waits as well. So the end of the run is not spent waiting.
+    The first two workers begin with the faults, each half with servers of its own; the others with what starts
+    processes, and mostly waits as well. So the end of the run is not spent waiting.
     """
     faults, waiting, others = [], [], []
     for item in items:
         kinds = {marker.name for marker in item.iter_markers()}
         (faults if "faults" in kinds else waiting if kinds & {"process", "slow"} else others).append(item)
     first: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    first[0] += faults
-    beside = first[1:] if faults and workers > 1 else first
+    for number, share in enumerate(first[:2]):
+        share += faults[number :: len(first[:2])]
+    beside = (faults and first[2:]) or first
     for number, share in enumerate(beside):
         share += waiting[len(waiting) * number // len(beside) : len(waiting) * (number + 1) // len(beside)]
     ordered: list[pytest.Item] = []
