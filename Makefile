@@ -44,13 +44,13 @@ find: test-packages
 # What is marked sabotage breaks a dialect to see that the row named for it would notice: it judges the rows, and finds
 # something new only when they change. What is ordinary is asked on SQLite alone: see tests/conftest.py.
 test: lint find
-# One more again: two of them begin with the faults and mostly wait.
-	$(PYTEST) -n 4 -m "not sabotage and not rare"
+# Two more again: two of them begin with the faults and mostly wait.
+	$(PYTEST) -n 5 -m "not sabotage and not rare"
 	$(WITH_POSTGRESQL) -m "database and not ordinary and not browser and not faults and not sabotage"
 	@$(VENV) -m tests.services report-chromium
 
 test-all: lint find
-	$(PYTEST) -n 4 --hypothesis-profile=thorough
+	$(PYTEST) -n 5 --hypothesis-profile=thorough
 	$(WITH_POSTGRESQL) -m "database and not browser and not faults"
 	@$(VENV) -m tests.services report-chromium
 

@@ -98,8 +98,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """In the order in which xdist gives each worker an equal share, of which others later take the end away.
 
-    The first two workers begin with the faults, each half with servers of its own; the others with what starts
-    processes, and mostly waits as well. So the end of the run is not spent waiting.
+    The first two workers begin with the faults, each half with servers of its own, and those beside them with what
+    starts processes, and mostly waits as well; the last keeps the machine busy meanwhile. So the end of the run is not
+    spent waiting.
     """
     faults, waiting, others = [], [], []
     for item in items:
@@ -108,7 +109,7 @@ def _shared_out(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     first: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for number, share in enumerate(first[:2]):
         share += faults[number :: len(first[:2])]
-    beside = (faults and first[2:]) or first
+    beside = (faults and (first[2:-1] or first[2:])) or first
     for number, share in enumerate(beside):
         share += waiting[len(waiting) * number // len(beside) : len(waiting) * (number + 1) // len(beside)]
     ordered: list[pytest.Item] = []
