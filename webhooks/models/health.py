@@ -12,9 +12,12 @@ class Health(models.Model):
     """One row per webhook that has been sent to. Written when something changes, not at each success."""
 
     webhook = models.OneToOneField(Webhook, on_delete=models.CASCADE, primary_key=True, related_name="health")
-    # Tries in a row that the receiver failed (no answer, 5xx, 429), and since when; 0 and null once it answers.
+    # Tries in a row that failed, and since when; 0 and null after a success.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
+    # The last of those, which the receiver itself failed (no answer, 5xx, 429); 0 and null once it answers otherwise.
+    strained = models.PositiveIntegerField(default=0)
+    strained_since = models.DateTimeField(null=True)
     # Deliveries that ended as Failure since then, with no success between them.
     ended = models.PositiveIntegerField(default=0)
     # Nothing is claimed before; after that one delivery at a time asks whether the receiver is back.

@@ -24,7 +24,7 @@ from webhooks.outbound.parcel import Claimed
 
 Kept = TypeVar("Kept", Health, Webhook)
 
-# So many failed tries in a row close a webhook; each probe that fails about doubles the pause.
+# So many tries in a row that the receiver failed close a webhook; each probe that fails about doubles the pause.
 CLOSES_AFTER = 5
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 # What a receiver may ask for by Retry-After.
@@ -156,8 +156,8 @@ def _created(webhook_ids: Iterable[int]) -> list[tuple[int]]:
     """Make the rows that are missing; returns their webhooks. A webhook that is gone gets none."""
     return sql.run(
         f"""
-        INSERT INTO {Health._meta.db_table} (webhook_id, failures, ended)
-        SELECT webhook.id, 0, 0 FROM {Webhook._meta.db_table} webhook
+        INSERT INTO {Health._meta.db_table} (webhook_id, failures, strained, ended)
+        SELECT webhook.id, 0, 0, 0 FROM {Webhook._meta.db_table} webhook
         WHERE webhook.id IN (SELECT id FROM {sql.rows({"id": "integer"})}) ORDER BY webhook.id
         {sql.lock_keep("webhook", skip=True)}
         ON CONFLICT (webhook_id) DO NOTHING RETURNING webhook_id
@@ -199,26 +199,32 @@ def _since(health: Health, rate: float, now: datetime) -> datetime:
 
 def _take(health: Health, lesson: Lesson, now: datetime) -> float:
     """Change the row by one try; returns for how many seconds it closes the webhook."""
-    if lesson.success and health.failing_since is not None and lesson.at < health.failing_since:
+    began = health.failing_since
+    if lesson.success and not lesson.probe and began is not None and lesson.at < began:
         return 0.0  # it left before the receiver began to fail
-    if lesson.success or not lesson.strained:
+    # The clock of whoever sent may be ahead of the others'.
+    at = min(lesson.at, now)
+    if lesson.strained:
+        health.strained += 1
+        health.strained_since = health.strained_since or at
+    else:
         # The receiver is there.
         if health.closed_until is not None:
             # What piled up leaves at a pace: a receiver that has just come back is not to be knocked over.
             health.drain_to = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         health.closed_until = None
+        health.strained, health.strained_since = 0, None
     if lesson.success:
         health.failures, health.failing_since, health.ended = 0, None, 0
         return 0.0
     health.failures += 1
     health.ended += lesson.final
-    health.failing_since = health.failing_since or lesson.at
-    if not lesson.strained:
-        return 0.0
+    health.failing_since = health.failing_since or at
     asked_for = min(lesson.retry_after or 0.0, LONGEST_RETRY_AFTER)
-    if lesson.probe or lesson.slow_down or health.failures >= CLOSES_AFTER:
+    since = health.strained_since
+    if since is not None and (lesson.probe or lesson.slow_down or health.strained >= CLOSES_AFTER):
         # As long again as it has been failing: each pause is about twice the one before.
-        failing = (now - health.failing_since).total_seconds()
+        failing = (now - since).total_seconds()
         return max(asked_for, min(max(failing, FIRST_PAUSE * conf.retry_scale()), LONGEST_PAUSE * conf.retry_scale()))
     return asked_for
 

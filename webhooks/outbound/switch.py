@@ -64,8 +64,8 @@ def resume(webhook_id: int) -> int:
         _turn(webhook_id, (State.PAUSED,), State.ENABLED)
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         # Whatever the receiver did before is forgotten.
-        anew: dict[str, Any] = dict.fromkeys(("failing_since", "closed_until", "probe_at"))
-        anew |= {"failures": 0, "ended": 0, "drain_to": newest}
+        anew: dict[str, Any] = dict.fromkeys(("failing_since", "strained_since", "closed_until", "probe_at"))
+        anew |= {"failures": 0, "strained": 0, "ended": 0, "drain_to": newest}
         Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
         return _release(webhook_id)
 

@@ -72,7 +72,7 @@ def test_after_the_pause_one_delivery_asks_and_each_time_the_pause_is_longer(rec
         receiver.clear()
         Health.objects.update(
             closed_until=timezone.now() - timedelta(seconds=1),
-            failing_since=timezone.now() - timedelta(seconds=failing),
+            strained_since=timezone.now() - timedelta(seconds=failing),
         )
         assert run() == 1 and len(receiver.received) == 1
         pauses.append((Health.objects.get().closed_until - timezone.now()).total_seconds())
@@ -131,7 +131,8 @@ def test_the_first_pause_is_short_however_many_were_on_their_way(receiver, webho
 def lesson(webhook: Webhook, ago: float, success: bool = False, **more: Any) -> health.Lesson:
     """A try that began so many seconds ago."""
     at = timezone.now() - timedelta(seconds=ago)
-    return health.Lesson(webhook.pk, 0, at, success, strained=not success, cause="" if success else "5xx", **more)
+    told = {"strained": not success, "cause": "" if success else "5xx"} | more
+    return health.Lesson(webhook.pk, 0, at, success, **told)
 
 
 def learn(*lessons: health.Lesson) -> None:
@@ -241,6 +242,29 @@ def test_an_answer_that_judges_the_request_closes_nothing(receiver, webhook):
     assert Health.objects.get().closed_until is None
 
 
+def test_answers_that_judge_the_request_count_for_nothing_when_the_receiver_fails(receiver, webhook):
+    learn(*[lesson(webhook, 60 - each, strained=False) for each in range(4)])
+    learn(lesson(webhook, 2))
+    assert Health.objects.get().failures == 5 and Health.objects.get().closed_until is None
+    learn(lesson(webhook, 1, slow_down=True))
+    assert 3 < seconds_left() <= health.FIRST_PAUSE
+
+
+def test_an_answer_in_the_middle_begins_the_count_anew(receiver, webhook):
+    learn(*[lesson(webhook, 20 - each) for each in range(4)])
+    learn(lesson(webhook, 10, strained=False))
+    learn(*[lesson(webhook, 8 - each) for each in range(4)])
+    assert Health.objects.get().closed_until is None
+    learn(lesson(webhook, 1))
+    assert 7 < seconds_left() < 10  # not 20
+
+
+def test_a_receiver_is_back_although_a_clock_was_ahead_when_it_failed(receiver, webhook):
+    learn(lesson(webhook, -600, slow_down=True))
+    learn(lesson(webhook, 0, success=True, probe=True))
+    assert Health.objects.get().closed_until is None and Health.objects.get().failures == 0
+
+
 @pytest.mark.parametrize("code", [429, 502, 504])
 def test_an_answer_that_asks_for_less_closes_it_at_once(receiver, webhook, code):
     receiver.always(Answer(code))
@@ -249,9 +273,11 @@ def test_an_answer_that_asks_for_less_closes_it_at_once(receiver, webhook, code)
     assert 3 < (Health.objects.get().closed_until - timezone.now()).total_seconds() <= health.FIRST_PAUSE
 
 
-@pytest.mark.parametrize(("asked", "low", "high"), [("40", 35, 40), ("86400", 290, 300)])
-def test_retry_after_holds_for_the_whole_webhook(receiver, webhook, asked, low, high):
-    receiver.answer(Answer(503, (("Retry-After", asked),)))
+@pytest.mark.parametrize(
+    ("code", "asked", "low", "high"), [(503, "40", 35, 40), (503, "86400", 290, 300), (413, "40", 35, 40)]
+)
+def test_retry_after_holds_for_the_whole_webhook(receiver, webhook, code, asked, low, high):
+    receiver.answer(Answer(code, (("Retry-After", asked),)))
     leads(3)
     run()
     assert len(receiver.received) == 1
