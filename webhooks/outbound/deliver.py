@@ -205,6 +205,7 @@ class Conductor:
             claim.reclaim()
         if self.held and now - self.last_renewal > conf.renewal():
             self._renew()
+            claims = [claimed for claimed in claims if claimed.id in self.held]
         if self.senders.waiting and now - self.last_look > LOOK_EVERY:
             self._withdraw()
         if len(claims) > FEW:
@@ -318,7 +319,7 @@ class Conductor:
             compose.store(parcels)
             shares = [share for share in shares if share.webhook_id not in learned.stopped]
             reserved = health.reserve({share.webhook_id for share in shares} & set(limited))
-            claims = claim.claim(clip(shares, reserved))
+            claims = self._ours_alone(claim.claim(clip(shares, reserved)))
             if reserved:
                 self.probes |= health.spend(claims, reserved)
             at_once = bool(claims) and len(claims) <= FEW and not parcels
@@ -353,12 +354,24 @@ class Conductor:
                 self.vigil.keep()
         return [] if at_once else claims
 
+    def _ours_alone(self, claims: list[Claimed]) -> list[Claimed]:
+        """Those of which nothing is in hand here. A process that stood still for longer than a lease may meet what was
+        taken from it: what it began then has to end first."""
+        again = [claimed for claimed in claims if claimed.id in self.held]
+        if again:
+            claim.release(again)
+        return [claimed for claimed in claims if claimed.id not in self.held] if again else claims
+
     def _renew(self) -> None:
         """Lengthen what is held; what somebody else took meanwhile is not sent."""
         self.last_renewal = leased = time.monotonic()
         ours = claim.renew(self.held.values())
         self.lease_ends = leased + conf.lease()
         self.senders.renewed(ours, self.lease_ends)
+        lost = self.held.keys() - ours - self.senders.ids
+        self.probes -= lost
+        for pk in lost:
+            del self.held[pk]
 
     def _withdraw(self) -> None:
         """Give back what waits for a webhook that was paused, disabled, deleted or closed: it waits there. Not what

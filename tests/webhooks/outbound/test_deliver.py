@@ -39,6 +39,11 @@ def run(stop=lambda: None, **options):
     return deliver.run(stop=stop, **({"linger": 0.0, "patience": 0.0} | options))
 
 
+def leads(number: int) -> None:
+    for each in range(number):
+        factories.lead(email=f"lead{each}@example.com")
+
+
 @pytest.fixture
 def webhook(receiver):
     return factories.webhook(receiver.url)
@@ -284,6 +289,51 @@ def test_a_late_result_moves_nothing_but_is_kept(receiver, webhook):
     assert Delivery.objects.get().status == Status.SENDING
 
 
+def test_what_was_taken_from_a_process_that_stood_still_is_not_sent_by_it(receiver, webhook, monkeypatch):
+    leads(deliver.FEW)
+    run(linger=0.2)  # now much may leave at once
+    receiver.clear()
+    leads(deliver.FEW + 10)
+    renew, taken = claim.renew, []
+
+    def stood_still(held):
+        if not taken:
+            expire()
+            taken.append(claim.reclaim())
+        return renew(held)
+
+    monkeypatch.setattr(claim, "renew", stood_still)
+    monkeypatch.setattr(deliver.conf, "renewal", lambda: 0.0)
+    run(linger=0.3)
+    ids = [request.header("webhook-id") for request in receiver.received]
+    assert len(ids) == len(set(ids)) == taken[0] == deliver.FEW + 10
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SUCCESS}
+
+
+def test_a_process_that_stood_still_ends_its_try_before_it_begins_the_next_one(receiver, webhook, monkeypatch):
+    leads(deliver.FEW)
+    run(linger=0.2)
+    receiver.clear()
+    receiver.answer(Answer(200, after=1.0))
+    factories.lead(email="late@example.com")
+    taken = []
+
+    def stop():
+        if receiver.received and not taken:
+            expire()
+            taken.append(claim.reclaim())
+
+    run(stop, linger=0.3)
+    assert taken == [1]
+    first, second = receiver.received
+    assert first.header("webhook-id") == second.header("webhook-id") and second.at - first.at >= 1.0
+    delivery = Delivery.objects.order_by("id").last()
+    assert (delivery.status, delivery.tries) == (Status.SUCCESS, 1)
+    assert sorted(delivery.attempts.values_list("outcome", flat=True)) == sorted(
+        [Outcome.LOST, *[Outcome.ANSWERED] * 2]
+    )
+
+
 def sent(parcel, receiver):
     exchange = deliver.door().send(parcel.request, deadline=5)
     return Result(parcel, exchange, datetime.now(UTC), 1)
@@ -294,8 +344,7 @@ def sent(parcel, receiver):
 
 def test_a_stop_gives_back_what_was_not_sent_and_cuts_what_hangs(receiver, webhook):
     receiver.always(Answer(silent=True))
-    for number in range(150):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(150)
     stop_at: list[float] = []
 
     def ask():
@@ -324,8 +373,7 @@ def test_a_stop_gives_back_what_was_not_sent_and_cuts_what_hangs(receiver, webho
 )
 def test_what_a_worker_has_in_hand_stops_with_the_webhook(receiver, webhook, turn, status):
     receiver.always(Answer(404, after=0.5))
-    for number in range(150):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(150)
 
     def stop(*_):
         if len(receiver.received) >= 5 and not stopped:
@@ -356,8 +404,7 @@ def test_an_error_of_the_database_gives_back_what_was_claimed(receiver, webhook,
 
 def test_slow_receivers_are_sent_to_side_by_side(receiver, webhook):
     receiver.always(Answer(200, after=0.2))
-    for number in range(40):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(40)
     began = time.monotonic()
     assert run() == 40
     assert time.monotonic() - began < 40 * 0.2 / 2
@@ -448,8 +495,7 @@ def test_who_leaves_something_behind_watches_only_where_others_are_not_to_help(r
         assert run() == 1
     receiver.received.clear()
     receiver.always(Answer(200, after=0.4))
-    for number in range(40 if fine else 3):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(40 if fine else 3)
     watch, out, watching = Watch(), [], []
 
     def stop():
@@ -472,8 +518,7 @@ def test_a_receiver_that_has_not_answered_yet_gets_one_try_at_a_time_from_all_pr
     if fine:
         factories.lead(email="first@example.com")
         assert run() == 1
-    for number in range(2):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(2)
     claimed(limit=1)
     assert run() == fine
     # Whoever has claimed it is gone, long before the lease ends.
@@ -485,8 +530,7 @@ def test_those_asked_about_first_keep_nobody_waiting_while_no_more_may_leave_for
     factories.lead(email="first@example.com")
     assert run() == 1
     receiver.always(Answer(200, after=0.9))
-    for number in range(40):
-        factories.lead(email=f"lead{number}@example.com")
+    leads(40)
     with Receiver() as other:
         saved = []
 
@@ -561,8 +605,7 @@ def test_the_warm_up_leaves_no_trace(receiver, webhook):
 def test_who_has_much_to_send_keeps_to_one_core_meanwhile(receiver, webhook, monkeypatch, number):
     monkeypatch.setattr("webhooks.outbound.core.MARK", f"\0leadcrm test {os.getpid()} {{}}")  # others may be sending
     before, seen = os.sched_getaffinity(0), []
-    for each in range(number):
-        factories.lead(email=f"lead{each}@example.com")
+    leads(number)
     assert run(lambda: seen.append(len(os.sched_getaffinity(0)))) == number
     assert (1 in seen) == (number > deliver.FEW)
     assert os.sched_getaffinity(0) == before
