@@ -74,15 +74,18 @@ def insert(
     *,
     commit: bool = False,
 ) -> None:
-    """Insert rows: a few, as a save has them, by one statement, many by what each database does fastest."""
+    """Insert rows: a few, as a save has them, by one statement, many by what each database does fastest. Raises what
+    Django's cursor raises."""
     if 0 < len(rows) <= FEW:
         text = insertion(table, tuple(columns), len(rows))
         count(text, [value for row in rows for value in row], using, commit=commit)
     elif connections[using].vendor == "sqlite":
         _execute(insertion(table, tuple(columns), 1), rows, using, prepare=True, many=True)
     elif rows:
+        connection = connections[using]
+        connection.validate_no_broken_transaction()
         text = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
-        with connections[using].cursor() as cursor, cursor.copy(text) as copy:
+        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(text) as copy:
             for row in rows:
                 copy.write_row(row)
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import DataError, ProgrammingError, connection, transaction
+from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
+from django.db.transaction import TransactionManagementError
 
 from leads import plans, statement
 from leads.models import Lead
@@ -86,6 +87,16 @@ def test_many_at_once_are_stored_as_one_by_one():
     ]
     assert len(rows) == statement.FEW + 3
     assert all(row == rows[0] for row in rows)
+
+
+@pytest.mark.parametrize("many", [1, statement.FEW + 1])
+def test_rows_that_cannot_be_stored_are_told_in_djangos_words(many):
+    columns, account = ["id", "name", "setup_token"], factories.account()
+    with pytest.raises(IntegrityError, match="duplicate key"), transaction.atomic():
+        statement.insert("leads_account", columns, [[account.pk, "Twice", ""]] * many)
+    with pytest.raises(TransactionManagementError), transaction.atomic():
+        transaction.set_rollback(True)
+        statement.insert("leads_account", columns, [[account.pk, "Late", ""]] * many)
 
 
 def test_more_values_than_a_statement_has_parameters_are_stored():
