@@ -43,11 +43,16 @@ def rows_after_commit() -> None:
     """Event and deliveries are stored when the lead's transaction has been committed."""
     from django.db import transaction
 
+    from leads.changes import unit
     from leads.signals import happened
     from webhooks import receivers
 
     def late(sender: Any, facts: Any, **_: Any) -> None:
-        transaction.on_commit(lambda: receivers.record(sender, facts))
+        def store() -> None:
+            with unit():
+                receivers.record(sender, facts)
+
+        transaction.on_commit(store)
 
     happened.disconnect(dispatch_uid="webhooks.receivers.record")
     happened.connect(late, weak=False, dispatch_uid="late")

@@ -48,6 +48,15 @@ def refused_once(stack: Stack) -> list[Check]:
         return trial.checks(trial.balance(), duplicates=10_000)
 
 
+def saved(stack: Stack) -> list[Check]:
+    """Nobody is killed."""
+    with Trial(stack, SEED) as trial:
+        trial.start(web=False)
+        trial.writer.ask("save", count=SAVES)
+        trial.drain(within=60)
+        return trial.checks(trial.balance(), duplicates=0)
+
+
 def slow_receiver(stack: Stack, within: float) -> list[Check]:
     """It answers within its deadline of 15 s, and nobody is killed."""
     with Trial(stack, SEED) as trial:
@@ -67,6 +76,7 @@ class TestNotice:
 
     def test_rows_after_commit(self, stack_of: Callable[[str], Stack]) -> None:
         stack = sabotage.broken(stack_of("sqlite"), sabotage.rows_after_commit)
+        assert _failed(saved(stack)) == set()
         assert "lost" in _failed(commits.killed_between_commit_and_nudge(stack, commits.Times(3), SEED))
 
     def test_id_per_attempt(self, stack_of: Callable[[str], Stack]) -> None:
