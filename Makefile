@@ -47,12 +47,12 @@ test: lint find
 # Two more again: two of them begin with the faults and mostly wait.
 	$(PYTEST) -n 5 -m "not sabotage and not rare"
 	$(WITH_POSTGRESQL) -m "database and not ordinary and not browser and not faults and not sabotage"
-	@$(VENV) -m tests.services report-chromium
+	@$(VENV) -m tests.services report-skipped
 
 test-all: lint find
 	$(PYTEST) -n 5 --hypothesis-profile=thorough
 	$(WITH_POSTGRESQL) -m "database and not browser and not faults"
-	@$(VENV) -m tests.services report-chromium
+	@$(VENV) -m tests.services report-skipped
 
 test-fast: test-packages
 	$(PYTEST) --few --hypothesis-profile=fast -m "not browser and not process and not faults and not conformance and not slow"

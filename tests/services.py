@@ -7,7 +7,7 @@ python -m tests.services find-redis                   install Redis where it is 
 python -m tests.services find-chromium                install Chromium where it is missing and that is allowed
 python -m tests.services find-npm                     install Node and npm where they are missing and that is allowed
 python -m tests.services find-php                     install PHP where it is missing and that is allowed
-python -m tests.services report-chromium              say loudly when browser tests had to be skipped
+python -m tests.services report-skipped               say loudly which tests had to be skipped
 """
 
 import os
@@ -196,9 +196,10 @@ def apt_get(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def report_chromium() -> int:
-    if reason := no_browser():
-        print(f"\n*** BROWSER TESTS WERE SKIPPED: {reason}. ***\n")
+def report_skipped() -> int:
+    for tests, reason in (("BROWSER TESTS", no_browser()), ("TESTS AND FAULTS WITH REDIS", no_redis())):
+        if reason:
+            print(f"\n*** {tests} WERE SKIPPED: {reason}. ***\n")
     return 0
 
 
@@ -216,8 +217,8 @@ def main(arguments: list[str]) -> int:
             return find_npm()
         case ["find-php"]:
             return find_php()
-        case ["report-chromium"]:
-            return report_chromium()
+        case ["report-skipped"]:
+            return report_skipped()
     print(__doc__, file=sys.stderr)
     return 2
 

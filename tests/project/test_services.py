@@ -35,8 +35,10 @@ def test_nobody_but_root_installs(without_chromium: list[tuple[str, ...]], monke
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert services.find_chromium() == 0
     assert without_chromium == []
-    services.report_chromium()
-    assert f"BROWSER TESTS WERE SKIPPED: there is no {services.CHROMIUM}." in capsys.readouterr().out
+    services.report_skipped()
+    said = capsys.readouterr().out
+    assert f"BROWSER TESTS WERE SKIPPED: there is no {services.CHROMIUM}." in said
+    assert ("REDIS" in said) == bool(services.no_redis())
 
 
 def test_a_driver_that_does_not_start_is_quoted(monkeypatch, tmp_path: Path):
