@@ -44,9 +44,9 @@ find: test-packages
 # What is marked sabotage breaks a dialect to see that the row named for it would notice: it judges the rows, and finds
 # something new only when they change. What is ordinary is asked on SQLite alone: see tests/conftest.py.
 test: lint find
-# Two more again: two of them begin with the faults and mostly wait.
+# Two more again: two of them begin with the faults and mostly wait. On PostgreSQL one: it has more that waits.
 	$(PYTEST) -n 5 -m "not sabotage and not rare"
-	$(WITH_POSTGRESQL) -m "database and not ordinary and not browser and not faults and not sabotage"
+	$(WITH_POSTGRESQL) -n 4 -m "database and not ordinary and not browser and not faults and not sabotage"
 	@$(VENV) -m tests.services report-skipped
 
 test-all: lint find
