@@ -30,6 +30,7 @@ JOB = "webhooks.mail_notice"
 OWED_FOR = timedelta(days=3)
 # So many held deliveries are counted, and no further.
 MOST_COUNTED = 10_000
+REPLAY = "What ended as Failure can be replayed from its history:"
 # So many characters of an answer stand in a mail.
 ANSWER_BEGINS = 200
 
@@ -149,7 +150,7 @@ def _delivery_lines(delivery: Delivery, begin: bool) -> list[str]:
     lines = [f"Event: {_line(about)}", f"Answer: {_line(answer)}"]
     if begin and last is not None and (text := _line(last.response_body[: 2 * ANSWER_BEGINS])):
         cut = len(text) > ANSWER_BEGINS or len(last.response_body) > 2 * ANSWER_BEGINS
-        lines.append(f"It began: {text[:ANSWER_BEGINS]}{'…' if cut else ''}")
+        lines.append(f"The answer began: {text[:ANSWER_BEGINS]}{'…' if cut else ''}")
     return lines
 
 
@@ -160,7 +161,7 @@ def _state_lines(notice: Notice) -> list[str]:
         state = State(webhook.state).label.lower()
         if notice.kind == Told.PAUSED:
             return [f"The webhook is {state} by now:"]
-        return [f"The webhook is {state}. What ended as Failure can be replayed from its history:"]
+        return [f"The webhook is {state}. {REPLAY}"]
     held = Delivery.objects.filter(webhook=webhook, status=Status.HELD).order_by().values("pk")[: MOST_COUNTED + 1]
     count = held.count()
     number = f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"
@@ -168,7 +169,7 @@ def _state_lines(notice: Notice) -> list[str]:
     lines = [f"The webhook is paused: {number} {verb} held, and so are new ones. Nothing is lost."]
     if Health.objects.filter(pk=webhook.pk, probe_at__isnull=False).exists():
         lines.append("One of them is tried from time to time, and when that succeeds the webhook resumes by itself.")
-    return [*lines, "When the receiver is ready, resume the webhook, and they are sent in order:"]
+    return [*lines, "When the receiver is ready, resume the webhook, and they are sent in order.", REPLAY]
 
 
 def _link(view: str, *args: int) -> str:

@@ -122,6 +122,8 @@ class _Judged:
     @property
     def reason(self) -> str:
         exchange = self.result.exchange
+        if self.farewell:
+            return self.farewell
         return exchange.message if isinstance(exchange, Failure) else self.verdict.reason if self.verdict else ""
 
 
@@ -189,7 +191,7 @@ def _lesson(judged: _Judged, probe: bool, final: bool) -> health.Lesson:
         retry_after=judged.verdict.retry_after,
         farewell=judged.farewell,
         cause="" if judged.success else issues.cause(exchange),
-        detail=judged.farewell or judged.reason,
+        detail=judged.reason,
     )
 
 

@@ -109,7 +109,7 @@ def test_the_first_failure_is_mailed_at_once_and_only_when_it_is_final(
     assert "Webhook: Port" in lines
     assert f"Event: Lead_Post_Create of lead/{delivery.event.record_id}, {delivery.message_id}" in lines
     assert "Answer: 500 Answer" in lines
-    assert "It began: Out of order Until Monday" in lines
+    assert "The answer began: Out of order Until Monday" in lines
     root = "https://crm.example.com/admin/webhooks"
     assert f"{root}/webhook/{webhook.pk}/change/" in lines
     assert f"{root}/delivery/{delivery.pk}/change/" in lines

@@ -107,7 +107,7 @@ def test_each_has_a_webhook_id_of_its_own(webhook):
     ("answer", "code", "error"),
     [
         (Answer(500), 500, "500 Internal Server Error"),
-        (Answer(410), 410, "410 Gone"),
+        (Answer(410), 410, "The receiver answered 410 Gone"),
         (Answer(302, (("Location", "https://elsewhere.example/"),)), 302, "302 Found"),
         (Answer(raw=b"\x00\x01 not HTTP \xff\r\n\r\n"), None, "not an HTTP answer"),
     ],
