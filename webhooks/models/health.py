@@ -12,6 +12,8 @@ class Health(models.Model):
     """One row per webhook that has been sent to. Written when something changes, not at each success."""
 
     webhook = models.OneToOneField(Webhook, on_delete=models.CASCADE, primary_key=True, related_name="health")
+    # Whether the latest try that taught something was a success; of what was resumed nothing is known yet.
+    succeeded = models.BooleanField(default=False)
     # Tries in a row that failed, and since when; 0 and null after a success.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)

@@ -137,13 +137,14 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
                 health.closed_until = max(health.closed_until, until)
         health.save()
         issues.record(health.webhook, found)
-        alarms.record(health.webhook, found)
         last = next((lesson for lesson in found if lesson.farewell), found[-1])
+        if not last.farewell:  # people are told of the pause, and why
+            alarms.record(health.webhook, found)
         if reason := last.farewell or _given_up(health, now):
             switch.pause_by_policy(health.pk, reason, last.delivery_id, probe=not last.farewell)
         if reason or pause:
             stopped.add(health.pk)
-        elif not health.failures and health.closed_until is None:
+        elif health.succeeded and health.closed_until is None:
             fine.add(health.pk)
     return Learned(frozenset(fine), frozenset(stopped))
 
@@ -156,8 +157,8 @@ def _created(webhook_ids: Iterable[int]) -> list[tuple[int]]:
     """Make the rows that are missing; returns their webhooks. A webhook that is gone gets none."""
     return sql.run(
         f"""
-        INSERT INTO {Health._meta.db_table} (webhook_id, failures, strained, ended)
-        SELECT webhook.id, 0, 0, 0 FROM {Webhook._meta.db_table} webhook
+        INSERT INTO {Health._meta.db_table} (webhook_id, succeeded, failures, strained, ended)
+        SELECT webhook.id, FALSE, 0, 0, 0 FROM {Webhook._meta.db_table} webhook
         WHERE webhook.id IN (SELECT id FROM {sql.rows({"id": "integer"})}) ORDER BY webhook.id
         {sql.lock_keep("webhook", skip=True)}
         ON CONFLICT (webhook_id) DO NOTHING RETURNING webhook_id
@@ -214,6 +215,7 @@ def _take(health: Health, lesson: Lesson, now: datetime) -> float:
             health.drain_to = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         health.closed_until = None
         health.strained, health.strained_since = 0, None
+    health.succeeded = lesson.success
     if lesson.success:
         health.failures, health.failing_since, health.ended = 0, None, 0
         return 0.0

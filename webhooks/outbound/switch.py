@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from leads.models import account_setup
 from webhooks import conf, queue, sql
-from webhooks.models import UNSENT, Delivery, Health, State, Status, Told, Webhook, is_now
+from webhooks.models import UNSENT, Delivery, Health, Lane, State, Status, Told, Webhook, is_now
 from webhooks.outbound import notify, together
 
 # Of leads.jobs: asked for by the sweep.
@@ -26,6 +26,7 @@ JOB = "webhooks.release_held"
 _TABLE = Delivery._meta.db_table
 _QUEUED = is_now(Status.QUEUED)
 _WEBHOOK = Webhook._meta.db_table
+_FIRST_AGAIN = f"lane = CASE WHEN lane = {Lane.RETRY} THEN {Lane.LIVE} ELSE lane END"
 
 
 class WrongState(Exception):
@@ -65,7 +66,7 @@ def resume(webhook_id: int) -> int:
         newest = Delivery.objects.order_by("-pk").values_list("pk", flat=True).first()
         # Whatever the receiver did before is forgotten.
         anew: dict[str, Any] = dict.fromkeys(("failing_since", "strained_since", "closed_until", "probe_at"))
-        anew |= {"failures": 0, "strained": 0, "ended": 0, "drain_to": newest}
+        anew |= {"succeeded": False, "failures": 0, "strained": 0, "ended": 0, "drain_to": newest}
         Health.objects.update_or_create(webhook_id=webhook_id, defaults=anew)
         return _release(webhook_id)
 
@@ -204,14 +205,15 @@ def _hold(webhook_id: int) -> int:
 
 
 def _release(webhook_id: int) -> int:
-    # All are due at one instant, so that they are claimed by id: in the order of their events. The sub-select asks the
-    # clock once for all of them. What has not been tried yet is not sent before its time, and what nobody gathered yet
-    # still belongs to its minute.
+    # All are due at one instant, and none waits behind the others for having been tried, so that they are claimed by
+    # id: in the order of their events. The sub-select asks the clock once for all of them. What has not been tried yet
+    # is not sent before its time, and what nobody gathered yet still belongs to its minute.
     status = together.held_as(_TABLE)
     early = f"tries = 0 AND due_at > (SELECT {sql.now()}) OR {status} = '{Status.GROUPED}'"
     released = sql.run(
         f"""
-        UPDATE {_TABLE} SET status = {status}, due_at = CASE WHEN {early} THEN due_at ELSE (SELECT {sql.now()}) END
+        UPDATE {_TABLE} SET status = {status}, {_FIRST_AGAIN},
+            due_at = CASE WHEN {early} THEN due_at ELSE (SELECT {sql.now()}) END
         WHERE webhook_id = %s AND status = '{Status.HELD}' RETURNING id
         """,
         webhook_id,

@@ -33,7 +33,7 @@ class Turn:
     lane: int
     # Seconds that its oldest due delivery has been waiting.
     waited: float
-    # Its receiver has been sent to and did not fail the latest try.
+    # Its receiver accepted the latest try.
     fine: bool
     # How much may leave is decided by its Health row: a rate, a drain, or a probe.
     limited: bool = False
@@ -72,7 +72,7 @@ def _turns(busy: str, asked_about: str, webhook_ids: Collection[int]) -> list[Tu
         f"""
         WITH RECURSIVE busy(webhook_id) AS ({busy}),
         lanes(lane) AS ({" UNION ALL ".join(f"SELECT {lane.value}" for lane in Lane)}), turns AS MATERIALIZED (
-            SELECT webhook.id AS webhook_id, lanes.lane, health.failures = 0 AND health.closed_until IS NULL AS fine,
+            SELECT webhook.id AS webhook_id, lanes.lane, health.succeeded AND health.closed_until IS NULL AS fine,
                 webhook.rate_limit IS NOT NULL OR health.drain_to IS NOT NULL OR health.closed_until IS NOT NULL
                 AS limited, health.closed_until IS NOT NULL AS closed, {_STOPPED} AS stopped,
                 ({first_due("webhook.id", "lanes.lane")}) AS due_at

@@ -15,7 +15,7 @@ from django.utils import timezone
 from tests import factories
 from tests.receiver import Answer, Receiver
 from tests.webhooks.outbound.claims import claimed, hurry
-from webhooks.models import Attempt, Cause, Delivery, Health, Issue, Lane, Notice, State, Status, Webhook
+from webhooks.models import Attempt, Cause, Delivery, Health, Issue, Lane, Notice, State, Status, Told, Webhook
 from webhooks.outbound import deliver, health, switch, trial, waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -479,7 +479,9 @@ def test_a_first_try_does_not_wait_behind_further_ones(receiver, webhook):
         (Answer(200, (("Webhook-Delivery", "Disable"),)), "webhook-delivery: disable"),
     ],
 )
-def test_a_receiver_that_says_farewell_is_left_alone_and_people_are_told(receiver, webhook, answer, why):
+@pytest.mark.parametrize("notify", [False, True])
+def test_a_receiver_that_says_farewell_is_left_alone_and_people_are_told_once(receiver, webhook, answer, why, notify):
+    Webhook.objects.update(notify_on_failure=notify)
     receiver.answer(answer)
     leads(5)
     run()
@@ -489,7 +491,7 @@ def test_a_receiver_that_says_farewell_is_left_alone_and_people_are_told(receive
     assert webhook.state == State.PAUSED and why in webhook.state_reason
     notice = Notice.objects.get()
     assert (notice.webhook, notice.text) == (webhook, webhook.state_reason)
-    assert notice.delivery == Delivery.objects.order_by("id").first()
+    assert notice.delivery == Delivery.objects.order_by("id").first() and why in notice.delivery.error
     # What comes is held, until somebody resumes it.
     leads(1)
     assert statuses()[-1] == Status.HELD
@@ -498,6 +500,42 @@ def test_a_receiver_that_says_farewell_is_left_alone_and_people_are_told(receive
     assert webhook.state_reason == ""
     run(linger=0.2)
     assert statuses()[1:] == [Status.SUCCESS] * 5
+    assert not Issue.objects.filter(closed_at=None).exists()
+
+
+def test_the_first_success_after_a_resume_is_the_end_of_what_was_open(receiver, webhook):
+    Webhook.objects.update(notify_on_failure=True)
+    leads(1)
+    run()
+    receiver.always(Answer(500))
+    leads(1)
+    for _ in range(3):
+        run()
+        hurry()
+    assert Delivery.objects.filter(status=Status.FAILURE).count() == 1
+    switch.pause(webhook.pk)
+    switch.resume(webhook.pk)
+    receiver.always(Answer(200))
+    leads(3)
+    run()
+    assert not Issue.objects.filter(closed_at=None).exists()
+    assert list(Notice.objects.order_by("id").values_list("kind", flat=True)) == [Told.FAILED, Told.RECOVERED]
+
+
+def test_what_was_tried_before_a_pause_leaves_in_its_order_when_it_is_over(receiver, webhook):
+    receiver.always(Answer(500))
+    lead = factories.lead()
+    run()
+    switch.pause(webhook.pk)
+    for name in ("Second", "Third"):
+        lead.last_name = name
+        lead.save()
+    receiver.clear()
+    receiver.always(Answer(200))
+    switch.resume(webhook.pk)
+    run(linger=0.3)
+    versions = [request.header("webhook-record").partition(";version=")[2] for request in receiver.received]
+    assert versions == ["1", "2", "3"]
 
 
 def test_a_test_that_is_told_farewell_pauses_nothing(receiver, webhook):

@@ -126,7 +126,7 @@ def test_one_that_is_closed_has_none_until_its_time(webhook):
 
 
 def test_one_that_is_enabled_again_is_not_known_to_be_fine(webhook):
-    Health.objects.create(webhook=webhook)
+    Health.objects.create(webhook=webhook, succeeded=True)
     delivery(webhook)
     assert [turn.fine for turn in turns.look()] == [True]
     switch.disable(webhook.pk)
