@@ -299,7 +299,7 @@ def _balanced(trial: Trial) -> list[Check]:
 EXPERIMENTS = (
     Experiment(
         "F14",
-        "F14 to F17: hostile receivers, certificates and names",
+        "Hostile receivers, certificates and names (F14 to F17)",
         hostile,
         short=Patience(limit=2, saves=2),
         full=Patience(limit=None, saves=10),
