@@ -70,11 +70,10 @@ WORDS: Mapping[str, Sequence[str]] = {
         "replay",
         "resend",
         "failed webhooks",
-        "failures by cause",
-        "issues",
         "dead letters",
         "errors",
     ),
+    "webhooks_delivery_causes": ("issues", "errors", "problems", "why webhooks fail"),
     "webhooks_inboundwebhook_changelist": (
         "receive data",
         "add action",
@@ -102,6 +101,8 @@ WORDS: Mapping[str, Sequence[str]] = {
     "leads_role_changelist": ("groups", "permissions", "rights"),
 }
 
+CAUSES = Item("Failures by cause", "error", "webhooks_delivery_causes", "webhooks.view_delivery")
+
 
 def search(request: HttpRequest, words: str) -> list[SearchResult]:
     """At most PER_KIND results of each kind, within the user's scope and permissions."""
@@ -119,13 +120,19 @@ def search(request: HttpRequest, words: str) -> list[SearchResult]:
 def _pages(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     wanted = words.lower()
     found = 0
-    for group, items in MENU:
+    for group, items in (*MENU, *_unlisted(request)):
         for item in items:
             phrase = _phrase(item, wanted)
             if phrase is not None and found < PER_KIND and (link := may_open(request, item)):
                 found += 1
                 place = group or "Page"
                 yield SearchResult(item.title, f"{place}, {phrase}" if phrase else place, link, item.icon)
+
+
+def _unlisted(request: HttpRequest) -> Sequence[tuple[str, Sequence[Item]]]:
+    """Pages that the menu has no item for."""
+    sees_webhooks = scope_of(request).whole_account and allowed(request, "webhooks.view_webhook")
+    return (("Integrations", (CAUSES,)),) if sees_webhooks else ()
 
 
 def _phrase(item: Item, wanted: str) -> str | None:

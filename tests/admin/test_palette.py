@@ -112,6 +112,7 @@ def test_tests_are_for_those_who_see_webhooks() -> None:
         ("Webhook Log", "Webhook History"),
         ("Transmission date", "Webhook History"),
         ("View History", "Webhook History"),
+        ("issues", "Failures by cause"),
         ("access key", "API keys"),
         ("history", "Webhook History"),
     ],
@@ -122,6 +123,12 @@ def test_a_page_is_found_by_the_words_of_each_system(words: str, page: str) -> N
 
 def test_a_page_that_the_user_may_not_open_is_not_found() -> None:
     assert titles(people.person(roles.STAFF), "webhook signing secret") == []
+
+
+def test_the_failures_by_cause_are_for_those_who_see_webhooks() -> None:
+    link = "/admin/webhooks/delivery/causes/"
+    assert found(people.manager(), "failures") == [("Failures by cause", link)]
+    assert found(people.person(roles.STAFF), "failures by cause") == []
 
 
 def test_five_of_a_kind_are_enough() -> None:
