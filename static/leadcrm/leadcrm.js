@@ -323,6 +323,32 @@
     }
   });
 
+  /* ---- Enter in the palette: what is chosen, else the first hit, as soon as the words that stand there are answered ---- */
+
+  let openFirst = null;
+
+  function firstHit(words) {
+    const list = document.getElementById("command-results-list");
+    if (!words || list?.dataset.words !== words) return;
+    const link = list.querySelector("a[href]");
+    if (link) openFirst(link.href);
+    openFirst = null;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.id !== "search-input-command") return;
+    if (document.querySelector("#command-results-list li.active")) return;
+    // Unfold's own answer is an error where nothing is chosen.
+    event.preventDefault();
+    event.stopPropagation();
+    openFirst = event.ctrlKey || event.metaKey ? (href) => window.open(href, "_blank") : (href) => { window.location = href; };
+    firstHit(event.target.value.trim());
+  }, true);
+
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "search-input-command") openFirst = null;
+  });
+
   /* ---- Parts of a page that fetch themselves again ---- */
 
   const seen = new Map();
@@ -429,6 +455,7 @@
   }
 
   document.addEventListener("htmx:afterSwap", (event) => {
+    if (openFirst && event.target.id === "command-results") firstHit(document.getElementById("search-input-command").value.trim());
     if (event.target.id === "modal-content" || event.target.id === "dialog-form") {
       reach(event.target);
       dialogs();

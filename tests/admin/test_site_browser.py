@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -184,6 +185,23 @@ def test_the_palette_finds_opens_and_forgets(opened: Opened) -> None:
     page = opened("/admin/")
     search_for(page, "olivia")
     expect(page.get_by_text("Nothing found for “olivia”.")).to_be_visible()
+
+
+def test_enter_in_the_palette_opens_the_first_hit_also_before_it_is_there(opened: Opened) -> None:
+    factories.lead()
+    for words, seen in (("failures", True), ("failures by cause", False)):
+        page = opened("/admin/")
+        search_for(page, words)
+        if seen:
+            expect(page.get_by_role("link", name="Failures by cause Integrations")).to_be_visible()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/webhooks/delivery/causes/")
+    page = opened("/admin/")
+    search_for(page, "nobody")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing found for “nobody”.")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/admin/$"))
 
 
 def test_home_refreshes_itself_and_leaves_the_focus(opened: Opened) -> None:
