@@ -216,6 +216,31 @@ def test_how_it_stands(show, crm, webhook, delivery):
     }
 
 
+def test_a_receiver_that_wants_nothing_more(show, crm, webhook, delivery, sign_in):
+    def says():
+        response = show(delivery)
+        assert "lc-request-line bad" in response.content.decode()
+        assert [each.tone for each in response.context["tries"]] == ["failure", "failure"]
+        return text(response)
+
+    reason = "The receiver answered webhook-delivery: disable: it wants nothing more."
+    deliveries.tried(delivery, 1, 404)
+    last = deliveries.tried(delivery, 2, 200)
+    Attempt.objects.filter(pk=last.pk).update(response_headers='[["Webhook-Delivery", "disable"]]')
+    deliveries.put(delivery, Status.FAILURE, tries=2, code=200, error=reason)
+    switch.pause_by_policy(webhook.pk, reason, delivery.pk)
+    after = "LeadPro production is paused until somebody resumes it. Replay this delivery after that."
+    assert f"{reason} {after}" in says()
+    switch.resume(webhook.pk)
+    assert f"{reason} No more tries are planned. Replay when the receiver works again." in says()
+    switch.disable(webhook.pk)
+    assert f"{reason} LeadPro production is disabled. Enable it, then replay this delivery." in says()
+    listed = sign_in(crm.manager).get(reverse("admin:webhooks_delivery_changelist")).content.decode()
+    assert '<code class="lc-code bad">200</code>' in listed
+    deliveries.put(delivery, Status.SUCCESS)
+    assert "lc-request-line good" in show(delivery).content.decode()
+
+
 def test_relatives_are_linked(show, crm, webhook):
     warehouse = factories.webhook("https://hooks.example.com/two", name="Warehouse")
     delivery = deliveries.made(crm.leeds, webhook)

@@ -28,7 +28,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     # What is sent together is tried as one: by the first of them.
     post = delivery if delivery.post_id == delivery.pk else Delivery.objects.get(pk=delivery.post_id)
     attempts = list(post.attempts.order_by("-pk")[:MOST_TRIES])
-    tries = words.tried(attempts)
+    tries = words.tried(post, attempts)
     chosen = _chosen(request, tries)
     may_see = request.user.has_perm("webhooks.view_body")
     history.mark_leads(request, [delivery])
@@ -58,7 +58,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         shown["changes"] = _changes(delivery.event)
         if chosen is not None:
             shown["sent"] = exchange.sent(chosen.attempt, body)
-            shown["received"] = exchange.received(chosen.attempt)
+            shown["received"] = exchange.received(post, chosen.attempt)
         elif body:
             shown["ready"] = exchange.bytes_of(body.decode(errors="backslashreplace"), len(body))
         if body or attempts or shown["changes"]:

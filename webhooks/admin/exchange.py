@@ -11,7 +11,8 @@ from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from webhooks import lapp
-from webhooks.models import Attempt
+from webhooks.admin.words import accepted
+from webhooks.models import Attempt, Delivery
 from webhooks.outbound.compose import MASK
 from webhooks.wire.exchange import KEPT_BODY
 
@@ -63,13 +64,13 @@ def request(method: str, url: str, headers: Headers, body: bytes) -> Sent:
     return Sent(method, url, headers, bytes_of(text, len(body)), curl)
 
 
-def received(attempt: Attempt) -> Received | None:
-    """None when no answer came."""
+def received(delivery: Delivery, attempt: Attempt) -> Received | None:
+    """What came of the delivery's attempt, None when no answer did."""
     if attempt.code is None:
         return None
     return Received(
         f"{attempt.code} {attempt.reason}".strip(),
-        200 <= attempt.code < 300,
+        accepted(delivery, attempt.code),
         _headers(attempt.response_headers),
         bytes_of(attempt.response_body, attempt.response_size, cut=attempt.response_size > KEPT_BODY),
     )

@@ -314,7 +314,7 @@ def test_result(request: HttpRequest, webhook: Webhook) -> TestResult | None:
         link=reverse("admin:webhooks_delivery_change", args=[delivery.pk]),
         allowed=allowed,
         sent=sent(shown, bytes(Body.objects.get(pk=delivery.pk).content)) if shown else None,
-        received=received(shown) if shown else None,
+        received=received(delivery, shown) if shown else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,8 @@ from leads.admin.display import MISSING, ago, at, badge, clip, duration, plural
 from webhooks import conf
 from webhooks.dialects import DIALECTS
 from webhooks.models import OPEN, Attempt, Delivery, Health, Outcome, State, Status, Webhook
-from webhooks.wire.exchange import FailureKind
+from webhooks.wire import policy
+from webhooks.wire.exchange import FailureKind, Response
 
 NOT_SENT: SafeString = mark_safe('<span class="lc-subtle lc-small">Not sent yet</span>')
 _TEST: SafeString = mark_safe('<span class="lc-badge tone-neutral">Test</span>')
@@ -36,16 +38,21 @@ def _together(others: int) -> SafeString | str:
 def answer(delivery: Delivery) -> SafeString:
     """The latest answer: its code and how long it took, or why there was none."""
     if delivery.code is not None:
-        return code(delivery.code, delivery.duration_ms)
+        return code(delivery.code, delivery.duration_ms, accepted(delivery, delivery.code))
     if delivery.error:
         return error(delivery.error)
     return MISSING
 
 
-def code(status: int, milliseconds: int | None) -> SafeString:
+def accepted(delivery: Delivery, status: int) -> bool:
+    """Was the delivery done with this code? Not every 2xx is: a receiver can take one and want nothing more."""
+    return 200 <= status < 300 and delivery.status != Status.FAILURE
+
+
+def code(status: int, milliseconds: int | None, good: bool) -> SafeString:
     return format_html(
         '<span class="lc-answer"><code class="lc-code {}">{}</code> <span class="lc-subtle lc-small">{}</span></span>',
-        "good" if 200 <= status < 300 else "bad",
+        "good" if good else "bad",
         status,
         duration(milliseconds) if milliseconds is not None else "",
     )
@@ -120,7 +127,7 @@ def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
             which = "at once" if delivery.tries <= 1 else f"on try {delivery.tries}"
             return Standing("success", f"The receiver answered {delivery.code} {which}.")
         case Status.FAILURE:
-            return _failure(delivery, attempts)
+            return _failure(delivery, webhook, attempts)
         case Status.HELD if webhook is not None and webhook.state == State.PAUSED:
             return Standing(
                 "held",
@@ -171,7 +178,7 @@ def _joined(*sentences: SafeString | str) -> SafeString:
     return format_html_join(" ", "{}", ((sentence,) for sentence in sentences if sentence))
 
 
-def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:
+def _failure(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt]) -> Standing:
     more = (
         "A test is tried once." if delivery.test else "No more tries are planned. Replay when the receiver works again."
     )
@@ -181,6 +188,8 @@ def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:
         text = delivery.error or "Not sent"
         return Standing("failure", _sentence(text), "No more tries are planned.")
     last = used[0]
+    if reason := _farewell(last):
+        return Standing("failure", reason, _after_farewell(delivery, webhook) or more)
     alike = 0
     for attempt in used:
         if (attempt.code, attempt.failure) != (last.code, last.failure):
@@ -194,6 +203,23 @@ def _failure(delivery: Delivery, attempts: list[Attempt]) -> Standing:
         return Standing("failure", _sentence(last.error), "Nothing was sent.")
     times = f"{alike} times in a row." if alike > 1 else ""
     return Standing("failure", _sentence(last.error), f"{times} {more}".strip())
+
+
+def _farewell(attempt: Attempt) -> str:
+    """Why its receiver wants nothing more, '' where it has not said so."""
+    if attempt.code is None:
+        return ""
+    headers = tuple((name, value) for name, value in json.loads(attempt.response_headers or "[]"))
+    return policy.farewell(Response(attempt.code, attempt.reason, headers, b""))
+
+
+def _after_farewell(delivery: Delivery, webhook: Webhook | None) -> str:
+    """What to do while the webhook is stopped, as it is by such an answer; '' where it is not."""
+    if delivery.test or webhook is None or webhook.state == State.ENABLED:
+        return ""
+    if webhook.state == State.DISABLED:
+        return f"{webhook.name} is disabled. Enable it, then replay this delivery."
+    return f"{webhook.name} is paused until somebody resumes it. Replay this delivery after that."
 
 
 def _cancelled(delivery: Delivery, webhook: Webhook | None) -> tuple[str, str]:
@@ -237,13 +263,13 @@ class Try:
     took: str
 
 
-def tried(attempts: list[Attempt]) -> list[Try]:
-    """From attempts, newest first."""
+def tried(delivery: Delivery, attempts: list[Attempt]) -> list[Try]:
+    """From the delivery's attempts, newest first."""
     return [
         Try(
             attempt,
             len(attempts) - index,
-            _tone(attempt),
+            _tone(delivery, attempt),
             f"{attempt.number}. {outcome(attempt)}" if attempt.number else _uncounted(attempt),
             duration(attempt.duration_ms) if attempt.duration_ms is not None else "",
         )
@@ -266,7 +292,7 @@ def outcome(attempt: Attempt) -> str:
     return Outcome(attempt.outcome).label
 
 
-def _tone(attempt: Attempt) -> str:
+def _tone(delivery: Delivery, attempt: Attempt) -> str:
     if attempt.code is not None:
-        return "success" if 200 <= attempt.code < 300 else "failure"
+        return "success" if accepted(delivery, attempt.code) else "failure"
     return "failure" if attempt.outcome == Outcome.FAILED else "cancelled"
