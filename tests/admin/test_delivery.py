@@ -241,6 +241,20 @@ def test_a_receiver_that_wants_nothing_more(show, crm, webhook, delivery, sign_i
     assert "lc-request-line good" in show(delivery).content.decode()
 
 
+def test_a_failure_whose_replay_has_succeeded_asks_for_none(show, crm, delivery, sign_in):
+    deliveries.failed(delivery)
+    sign_in(crm.manager).post(address(delivery, "replay"), {"_form_submitted": "on"})
+    replayed = Delivery.objects.get(replay_of=delivery)
+    assert "Replay when the receiver works again." in text(show(delivery))
+    deliveries.failed(replayed)
+    assert "Replay when the receiver works again." in text(show(delivery))
+    deliveries.put(replayed, Status.SUCCESS, code=200)
+    page = show(delivery)
+    assert "The receiver answered 500, 3 times. A replay has succeeded." in text(page)
+    assert "Replay when" not in text(page)
+    assert f'<a href="{address(replayed)}">A replay</a>' in page.content.decode()
+
+
 def test_relatives_are_linked(show, crm, webhook):
     warehouse = factories.webhook("https://hooks.example.com/two", name="Warehouse")
     delivery = deliveries.made(crm.leeds, webhook)

@@ -15,7 +15,7 @@ from leads.admin.words import label
 from leads.admin.words import words as value_words
 from webhooks import looks
 from webhooks.admin import exchange, history, words
-from webhooks.models import Automation, AutomationKind, Body, Delivery, Event
+from webhooks.models import Automation, AutomationKind, Body, Delivery, Event, Status
 
 # Tries, relatives: more than that of one delivery is a fault, and is cut.
 MOST_TRIES = 100
@@ -32,10 +32,11 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
     chosen = _chosen(request, tries)
     may_see = request.user.has_perm("webhooks.view_body")
     history.mark_leads(request, [delivery])
+    same = _same(delivery)
     shown: dict[str, Any] = {
         "delivery": delivery,
         "event": delivery.event,
-        "standing": words.standing(post, delivery.webhook, attempts),
+        "standing": words.standing(post, delivery.webhook, attempts, _replayed(post, same)),
         "tries": tries,
         "most_tries": words.most_tries(delivery),
         "chosen": chosen,
@@ -46,7 +47,7 @@ def context(request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         "posted_by": _posted_by(request, delivery),
         "may_see": may_see,
         "elsewhere": _elsewhere(delivery),
-        "same": _same(delivery),
+        "same": same,
         "together": _together(request, delivery),
         "scaled": words.scaled(),
         "refreshes": delivery.status in history.VIEWS["queued"] or delivery.status in history.VIEWS["held"],
@@ -128,6 +129,15 @@ def _same(delivery: Delivery) -> list[Delivery]:
     """The other deliveries of the same bytes: what it replays, and its replays; not what was sent together with it."""
     others = Delivery.of_message(delivery.message_id).exclude(pk__in=(delivery.pk, delivery.post_id))
     return list(others.order_by("-pk")[:MOST_RELATIVES])
+
+
+def _replayed(post: Delivery, same: list[Delivery]) -> SafeString | str:
+    """Tells of the newest replay after this one that has succeeded; '' where none has."""
+    done = next((each for each in same if each.pk > post.pk and each.status == Status.SUCCESS), None)
+    if done is None:
+        return ""
+    address = reverse("admin:webhooks_delivery_change", args=[done.pk])
+    return format_html('<a href="{}">A replay</a> has succeeded.', address)
 
 
 @dataclass(frozen=True, slots=True)

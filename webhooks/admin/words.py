@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
@@ -119,8 +119,18 @@ class Standing:
     rest: str | SafeString = ""
 
 
-def standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt]) -> Standing:
-    """One sentence about the state, from the newest try (attempts: newest first)."""
+def standing(
+    delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt], replayed: SafeString | str = ""
+) -> Standing:
+    """One sentence about the state, from the newest try (attempts: newest first).
+
+    replayed: says that a later replay has succeeded, in place of what could be done; '' where none has.
+    """
+    told = _standing(delivery, webhook, attempts)
+    return replace(told, rest=replayed) if replayed and delivery.status == Status.FAILURE else told
+
+
+def _standing(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt]) -> Standing:
     last = attempts[0] if attempts else None
     match delivery.status:
         case Status.SUCCESS:
