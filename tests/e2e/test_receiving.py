@@ -414,6 +414,13 @@ def test_a_token_longer_than_pythons_server_takes_by_itself(start: Start):
     assert len(token) > 65_536
 
 
+def test_the_three_lines_take_a_test_which_has_no_record():
+    known: dict[str, Any] = {"newest": {}, "leads": {}, "json": json, "body": b"{}"}
+    for headers in ({}, {"webhook-record": "lead/41;version=7"}, {"webhook-record": "lead/41;version=6"}):
+        exec(NEWEST, known | {"self": SimpleNamespace(headers=headers)})
+    assert (known["newest"], known["leads"]) == ({"lead/41": 7}, {"lead/41": {}})
+
+
 def test_php_is_there_or_missed_loudly(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.warns(UserWarning, match="NOT RUN"), pytest.raises(pytest.skip.Exception):
