@@ -56,10 +56,10 @@ class ApiKeyForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="A key never may more than the person who made it.",
+        help_text="A key may never do more than the person who made it.",
         error_messages={
             "required": "Scopes must be at least one.",
-            "invalid_choice": "Scopes must be among those on offer: a key never may more than you.",
+            "invalid_choice": "Scopes must be among those on offer: a key may never do more than you.",
         },
     )
     expires_at = forms.DateTimeField(

@@ -67,7 +67,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 class ApiKey(models.Model):
-    """What an integrator's program signs in with. It never may more than the user who made it."""
+    """What an integrator's program signs in with. It may never do more than the user who made it."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")

@@ -109,7 +109,7 @@ def test_scopes_go_no_further_than_the_rights_of_the_maker(crm, sign_in):
     data = filled(client, ADD, name="website")
     for scope in ("leads:write", "offices:write"):
         response = client.post(ADD, data | {"scopes": [scope]})
-        assert "a key never may more than you" in response.context["adminform"].form.errors["scopes"][0]
+        assert "a key may never do more than you" in response.context["adminform"].form.errors["scopes"][0]
     client.post(ADD, data | {"scopes": ["leads:read", "offices:read"]})
     assert ApiKey.objects.get().scopes == ["leads:read", "offices:read"]
 
