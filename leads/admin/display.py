@@ -6,6 +6,7 @@ times of `ago` going and therefore words them by the same rules.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -98,15 +99,19 @@ def clip(text: str, title: str = "") -> SafeString:
     return format_html('<span class="lc-clip" title="{}">{}</span>', title or text, text) if text else MISSING
 
 
-def ago(when: datetime | None) -> SafeString:
-    """Relative, with the absolute time in the title: "48 s ago", "5 min ago", "in 12 s", "21 Nov 2026"."""
+def ago(when: datetime | None, *, up: bool = False) -> SafeString:
+    """Relative, with the absolute time in the title: "48 s ago", "5 min ago", "in 12 s", "21 Nov 2026".
+
+    up: rounded up to the unit, for an end that is not to be told as nearer than it is.
+    """
     if when is None:
         return MISSING
     return format_html(
-        '<time class="lc-time" datetime="{}" title="{}" data-ago>{}</time>',
+        '<time class="lc-time" datetime="{}" title="{}" data-ago="{}">{}</time>',
         when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         absolute(when),
-        relative(when),
+        "up" if up else "",
+        relative(when, up=up),
     )
 
 
@@ -128,23 +133,22 @@ def day(when: date) -> str:
     return f"{when.day} {when:%b %Y}"
 
 
-def relative(when: datetime, now: datetime | None = None) -> str:
+def relative(when: datetime, now: datetime | None = None, *, up: bool = False) -> str:
     seconds = ((now or timezone.now()) - when).total_seconds()
     if abs(seconds) >= _RELATIVE_DAYS * _DAY:
         local = timezone.localtime(when)
         return f"{local.day} {local:%b %Y}"
-    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+    return f"{span(seconds, up=up)} ago" if seconds >= 0 else f"in {span(-seconds, up=up)}"
 
 
-def span(seconds: float) -> str:
-    """A length of time in its largest unit, rounded down: "48 s", "5 min", "3 h", "4 d"."""
-    if seconds < _MINUTE:
-        return f"{int(seconds)} s"
-    if seconds < _HOUR:
-        return f"{int(seconds // _MINUTE)} min"
-    if seconds < _DAY:
-        return f"{int(seconds // _HOUR)} h"
-    return f"{int(seconds // _DAY)} d"
+def span(seconds: float, *, up: bool = False) -> str:
+    """A length of time in its largest unit, rounded down, or up: "48 s", "5 min", "3 h", "4 d"."""
+    rounded = math.ceil if up else math.floor
+    for size, next_size, unit in ((1, _MINUTE, "s"), (_MINUTE, _HOUR, "min"), (_HOUR, _DAY, "h")):
+        count = rounded(seconds / size)
+        if count * size < next_size:
+            return f"{count} {unit}"
+    return f"{rounded(seconds / _DAY)} d"
 
 
 def duration(milliseconds: int | None) -> str:

@@ -13,25 +13,27 @@
 
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-  function span(seconds) {
-    if (seconds < 60) return `${Math.floor(seconds)} s`;
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
-    return `${Math.floor(seconds / 86400)} d`;
+  const UNITS = [[1, 60, "s"], [60, 3600, "min"], [3600, 86400, "h"], [86400, Infinity, "d"]];
+
+  function span(seconds, rounded) {
+    for (const [size, next, unit] of UNITS) {
+      const count = rounded(seconds / size);
+      if (count * size < next) return `${count} ${unit}`;
+    }
   }
 
-  function relative(when) {
+  function relative(when, rounded) {
     const seconds = (Date.now() - when.getTime()) / 1000;
     if (Math.abs(seconds) >= 7 * 86400) {
       return `${when.getUTCDate()} ${MONTHS[when.getUTCMonth()]} ${when.getUTCFullYear()}`;
     }
-    return seconds >= 0 ? `${span(seconds)} ago` : `in ${span(-seconds)}`;
+    return seconds >= 0 ? `${span(seconds, rounded)} ago` : `in ${span(-seconds, rounded)}`;
   }
 
   function tick() {
     if (document.hidden) return;
     for (const element of all("time[data-ago]")) {
-      const words = relative(new Date(element.dateTime));
+      const words = relative(new Date(element.dateTime), element.dataset.ago === "up" ? Math.ceil : Math.floor);
       if (element.textContent !== words) element.textContent = words;
     }
   }

@@ -30,6 +30,21 @@ def test_a_time_is_relative_for_a_week(before: timedelta, words: str) -> None:
     assert display.relative(NOW - before, NOW) == words
 
 
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (timedelta(seconds=47.2), "in 48 s"),
+        (timedelta(seconds=59.5), "in 1 min"),
+        (timedelta(minutes=59.5), "in 1 h"),
+        (timedelta(hours=3), "in 3 h"),
+        (timedelta(days=4, hours=23, minutes=59), "in 5 d"),
+    ],
+)
+def test_an_end_is_rounded_up_and_never_told_as_nearer_than_it_is(after: timedelta, words: str) -> None:
+    assert display.relative(NOW + after, NOW, up=True) == words
+    assert 'data-ago="up"' in display.ago(NOW + after, up=True)
+
+
 def test_a_time_says_in_its_title_when_exactly() -> None:
     html = display.ago(NOW)
     assert 'datetime="2026-11-21T09:14:05.000Z"' in html

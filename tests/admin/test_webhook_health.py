@@ -104,7 +104,7 @@ def test_a_failing_webhook_says_since_when_and_when_it_is_asked_again(crm, manag
     health(webhook, failures=12, failing_since=ago(hours=2.5), closed_until=later)
     assert alert(manager, webhook) == (
         "failure: Failing for 2 hours. 12 tries in a row failed. Nothing is sent meanwhile; the next try goes out in "
-        "40 min. If this goes on, it is paused in 4 d."
+        "40 min. If this goes on, it is paused in 5 d."
     )
     assert state(manager) == "Failing2 h ago · 12 tries in a row failed"
     # Its probe is out.

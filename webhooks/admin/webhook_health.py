@@ -147,7 +147,7 @@ def _failing(webhook: Webhook, health: Health) -> Condition:
     rest = _sentences(
         f"{plural(health.failures, 'try', 'tries')} in a row failed.",
         next_try(webhook, health),
-        format_html("If this goes on, it is paused {}.", ago(end)) if end > timezone.now() else "",
+        format_html("If this goes on, it is paused {}.", ago(end, up=True)) if end > timezone.now() else "",
     )
     return Condition("failure", format_html("Failing {}.", how_long(health.failing_since)), rest, Status.FAILURE)
 
