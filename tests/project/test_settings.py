@@ -55,17 +55,29 @@ def test_the_values_that_the_refusals_start_from_are_accepted():
         ({"DEBUG": "maybe"}, "DEBUG must be true or false, not 'maybe'"),
         ({"WEBHOOK_REQUIRE_HTTPS": "ture"}, "WEBHOOK_REQUIRE_HTTPS must be true or false"),
         ({"WEBHOOK_ALLOWLIST": "127.0.0.1:8000,nonsense"}, "WEBHOOK_ALLOWLIST: cannot read 'nonsense'"),
+        (
+            {"WEBHOOK_ALLOWLIST": "http://n8n.lan:5678"},
+            "WEBHOOK_ALLOWLIST: cannot read 'http://n8n.lan:5678': an entry is a host:port, such as",
+        ),
+        ({"WEBHOOK_ALLOWLIST": "10.0.0.1"}, "WEBHOOK_ALLOWLIST: cannot read '10.0.0.1': an entry is a host:port"),
         ({"WEBHOOK_ALLOWLIST": "10.0.0.1/8"}, "WEBHOOK_ALLOWLIST: cannot read '10.0.0.1/8'"),
         ({"WEBHOOK_OWN_HOSTS": "crm.example.com,a b"}, "WEBHOOK_OWN_HOSTS: cannot read 'a b'"),
         ({"WEBHOOK_OWN_ADDRESSES": "203.0.113.7,here"}, "WEBHOOK_OWN_ADDRESSES: cannot read 'here'"),
         ({"WEBHOOK_EGRESS_PROXY": "https://proxy:3128"}, "WEBHOOK_EGRESS_PROXY: cannot read 'https://proxy:3128'"),
+        (
+            {"WEBHOOK_EGRESS_PROXY": "proxy:3128"},
+            "WEBHOOK_EGRESS_PROXY: cannot read 'proxy:3128': it is written http://host:port",
+        ),
         ({"SITE_URL": "crm.example.com"}, "SITE_URL: cannot read 'crm.example.com'"),
         ({"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7,here"}, "WEBHOOK_SENDING_ADDRESSES: 'here' does not appear"),
         (
             {"WEBHOOK_SENDING_ADDRESSES": "203.0.113.7/24"},
             "WEBHOOK_SENDING_ADDRESSES: 203.0.113.7/24 has host bits set",
         ),
-        ({"DATABASE_URL": "foo"}, "DATABASE_URL must look like"),
+        *(
+            ({"DATABASE_URL": url}, "DATABASE_URL must look like")
+            for url in ("foo", "foo://x", "mysql://crm@127.0.0.1/crm", "postgres://crm:tooshort@127.0.0.1:port/crm")
+        ),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be"),
         *(
             ({"EMAIL_URL": url}, "EMAIL_URL cannot be read: write smtp+tls://")
@@ -99,11 +111,14 @@ def test_the_values_that_the_refusals_start_from_are_accepted():
         ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is missing"),
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is missing"),
         ({"Q_BROKER_URL": "amqp://127.0.0.1"}, "Q_BROKER_URL must"),
-        ({"Q_WORKERS": "many"}, "Q_WORKERS cannot be read"),
+        ({"Q_WORKERS": "many"}, "Q_WORKERS must be a whole number, not 'many'"),
+        ({"WEBHOOK_LEASE": "abc"}, "WEBHOOK_LEASE must be a number, not 'abc'"),
+        ({"WEBHOOK_LEASE": "6o"}, "WEBHOOK_LEASE must be a number, not '6o'"),
+        ({"WEBHOOK_DRAIN_RATE": "inf"}, "WEBHOOK_DRAIN_RATE must be a number, not 'inf'"),
         ({"Q_WORKERS": "0"}, "Q_WORKERS must be at least 1"),
         ({"WEBHOOK_RETRY_SCALE": "0"}, "WEBHOOK_RETRY_SCALE must be a number above 0"),
         ({"WEBHOOK_RETRY_SCALE": "-1"}, "WEBHOOK_RETRY_SCALE must be a number above 0"),
-        ({"WEBHOOK_RETRY_SCALE": "nan"}, "WEBHOOK_RETRY_SCALE cannot be read"),
+        ({"WEBHOOK_RETRY_SCALE": "nan"}, "WEBHOOK_RETRY_SCALE must be a number, not 'nan'"),
         ({"SECURE_PROXY_SSL_HEADER": "https"}, "SECURE_PROXY_SSL_HEADER must look like"),
     ],
 )

@@ -185,7 +185,7 @@ class AddressPolicy:
         for entry in allow:
             with _reading("WEBHOOK_ALLOWLIST", entry) as text:
                 if "/" in text:
-                    networks.append(ip_network(text))
+                    networks.append(_network(text))
                 else:
                     hosts.add(_host_and_port(text))
         names: set[str] = set()
@@ -260,8 +260,9 @@ def parse_proxy(text: str) -> Target | None:
     if not text.strip():
         return None
     with _reading("WEBHOOK_EGRESS_PROXY", text) as url:
-        proxy = parse_url(url)
-        if proxy.scheme != "http" or proxy.path != "/":
+        # What parse_url says of another beginning would send people to https, which a proxy here does not speak.
+        proxy = parse_url(url) if url.lower().startswith("http://") else None
+        if proxy is None or proxy.path != "/":
             raise ValueError("it is written http://host:port")
         return proxy
 
@@ -280,10 +281,21 @@ def _reading(setting: str, entry: str) -> Iterator[str]:
 _parsed = lru_cache(maxsize=1024)(ip_address)
 
 
+_LISTABLE = "an entry is a host:port, such as n8n.lan:5678, or a network, such as 10.0.0.0/8 or 10.0.0.5/32"
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        # A network with an address of a host in it is told by its own words.
+        raise ValueError(str(error) if "host bits" in str(error) else _LISTABLE) from None
+
+
 def _host_and_port(text: str) -> tuple[str, int]:
     match = _LISTED.fullmatch(text)
     if match is None or not 0 < int(match[2]) < 65536:
-        raise ValueError("neither host:port nor a CIDR range")
+        raise ValueError(_LISTABLE)
     return _host(match[1])[0], int(match[2])
 
 
