@@ -63,6 +63,7 @@ def test_an_allowed_url(check):
 def test_a_url_that_cannot_be_read(check):
     code, lines = check("http://127.0.0.1\\@hooks.example.com/")
     assert (code, list(lines)) == (1, ["URL", "Refused"])
+    assert lines["Refused"][0].startswith("at the URL as read: ")
     assert "backslash" in lines["Refused"][0]
 
 
@@ -80,6 +81,7 @@ def test_the_operator_sees_which_address_spoils_it_and_why(check):
     assert lines["Hint"] == ["hooks.example.com:443 in WEBHOOK_ALLOWLIST would open it"]
     # The words that staff get are the last line.
     assert "10.0.0.5" not in lines["Refused"][0]
+    assert lines["Refused"][0].startswith("at the addresses: ")
 
 
 def test_names_and_ports_are_judged_without_a_lookup(check):
@@ -88,6 +90,7 @@ def test_names_and_ports_are_judged_without_a_lookup(check):
         assert code == 1
         assert "Lookup" not in lines and "Rules" not in lines
         assert "would open it" in lines["Hint"][0]
+        assert lines["Refused"][0].startswith("at the rules: ")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,8 @@ def test_what_no_entry_opens_has_no_hint(check, url, addresses):
 def test_a_name_without_address(check, answer, words):
     code, lines = check("https://hooks.example.com/", *(answer if isinstance(answer, tuple) else [answer]))
     assert (code, lines["Lookup"]) == (1, [f"hooks.example.com: {words}"])
-    assert "tried again" in lines["Refused"][0]
+    assert lines["Refused"][0].startswith("at the addresses: ")
+    assert "A webhook may be saved with it; its deliveries would be tried again." in lines["Refused"][0]
     assert "Hint" not in lines
 
 

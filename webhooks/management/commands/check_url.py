@@ -24,7 +24,8 @@ SHOWN = 200
 class Command(BaseCommand):
     help = (
         "Tell whether webhooks may call a URL, and at which check they are refused: the URL as read, the rules about "
-        "scheme, port and name, the name's addresses. Nothing is connected to. Ends with 0 if allowed, 1 if refused."
+        "scheme, port and name, the name's addresses. Nothing is connected to. Ends with 0 if allowed, 1 if refused, "
+        "also for a name that has no address now, with which a webhook may be saved."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         try:
             self._check(options["url"], door.policy)
         except Blocked as refusal:
-            self._line("Refused", str(refusal))
+            self._line("Refused", f"at {self._stage}: {refusal}")
             raise SystemExit(1) from None
         if door.proxy is not None:
             self._line(
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         self._line("Allowed", "nothing was connected to, so that this is no proof that the receiver answers")
 
     def _check(self, url: str, policy: AddressPolicy) -> None:
-        """Write down each check as it is passed. Raises Blocked at the first that is not."""
+        """Write down each check as it is passed. Raises Blocked at the first that is not, which is then `_stage`."""
+        self._stage = "the URL as read"
         self._line("URL", repr(url[:SHOWN]) + ("…" if len(url) > SHOWN else ""))
         target = parse_url(url)
         self._line("Read as", f"{target.scheme}, host {target.host}, port {target.port}, path {target.path[:SHOWN]}")
@@ -55,8 +57,10 @@ class Command(BaseCommand):
             self._line("Http", f"sends data unencrypted; {required}")
         addresses: Sequence[str] = ()
         try:
+            self._stage = "the rules"
             policy.check_target(target)
             self._line("Rules", "scheme, port and name are allowed")
+            self._stage = "the addresses"
             addresses = self._addresses(target)
             for address in addresses:
                 self._line("Address", f"{address}: {_standing(policy, target, address)}")
@@ -77,7 +81,11 @@ class Command(BaseCommand):
             words = error.strerror or words
         if not found:
             self._line("Lookup", f"{target.host}: {words}")
-            raise Blocked(FailureKind.DNS, "The name servers give no address. A delivery would be tried again.")
+            raise Blocked(
+                FailureKind.DNS,
+                "The name servers give no address now. A webhook may be saved with it; its deliveries would be tried "
+                "again.",
+            )
         self._line("Lookup", f"{target.host} has {len(found)} address{'' if len(found) == 1 else 'es'}")
         return found
 
