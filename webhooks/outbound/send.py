@@ -334,7 +334,8 @@ def _explain(error: Exception, host: str, clock: Clock) -> tuple[FailureKind, st
         why = answer.one_line(error.verify_message).rstrip(".")
         return FailureKind.TLS, f"The certificate of {host} is not accepted: {why}."
     if isinstance(error, ssl.SSLError):
-        return FailureKind.TLS, f"No secure connection with {host} came about; it takes TLS 1.2 or newer."
+        why = "The receiver may have no TLS 1.2 or newer, or the port may speak plain http only."
+        return FailureKind.TLS, f"No secure connection with {host} came about. {why}"
     if isinstance(error, ConnectionRefusedError):
         return FailureKind.REFUSED, f"Nothing answers at {host}. Check the host and port in Webhook URL."
     if isinstance(error, (ConnectionError, http.client.IncompleteRead)):

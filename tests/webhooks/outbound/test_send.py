@@ -946,6 +946,7 @@ def test_http_on_a_tls_port_is_a_tls_failure() -> None:
     server.close()
     assert isinstance(answer, Failure)
     assert answer.kind == FailureKind.TLS
+    assert answer.message.endswith("or the port may speak plain http only.")
 
 
 # The corpus of forbidden addresses
