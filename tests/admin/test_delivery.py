@@ -241,6 +241,15 @@ def test_a_receiver_that_wants_nothing_more(show, crm, webhook, delivery, sign_i
     assert "lc-request-line good" in show(delivery).content.decode()
 
 
+def test_a_2xx_that_is_no_success_says_why(show, delivery):
+    deliveries.failed(delivery, code=204)
+    deliveries.put(delivery, Status.FAILURE, error="204 No Content. LeadSquared takes 200 alone for success.")
+    said = text(show(delivery))
+    assert "The receiver answered 204, 3 times. LeadSquared takes 200 alone for success. No more tries" in said
+    deliveries.put(delivery, Status.QUEUED)
+    assert "lc-request-line bad" in show(delivery).content.decode()
+
+
 def test_a_failure_whose_replay_has_succeeded_asks_for_none(show, crm, delivery, sign_in):
     deliveries.failed(delivery)
     sign_in(crm.manager).post(address(delivery, "replay"), {"_form_submitted": "on"})

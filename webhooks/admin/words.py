@@ -45,8 +45,9 @@ def answer(delivery: Delivery) -> SafeString:
 
 
 def accepted(delivery: Delivery, status: int) -> bool:
-    """Was the delivery done with this code? Not every 2xx is: a receiver can take one and want nothing more."""
-    return 200 <= status < 300 and delivery.status != Status.FAILURE
+    """Was the delivery done with this code? Not with every 2xx: LeadSquared takes 200 alone for success, and a receiver
+    can answer that it wants nothing more."""
+    return 200 <= status < 300 and delivery.status == Status.SUCCESS
 
 
 def code(status: int, milliseconds: int | None, good: bool) -> SafeString:
@@ -208,7 +209,9 @@ def _failure(delivery: Delivery, webhook: Webhook | None, attempts: list[Attempt
     if last.code is not None:
         times = f", {alike} times" if alike > 1 else ""
         extra = "" if alike == len(used) else f" at last, after {plural(len(used) - alike, 'other try', 'other tries')}"
-        return Standing("failure", f"The receiver answered {last.code}{times}{extra}.", more)
+        # Of a 2xx nobody would guess why it is no success.
+        why = delivery.error.partition(". ")[2] if 200 <= last.code < 300 else ""
+        return Standing("failure", f"The receiver answered {last.code}{times}{extra}.", f"{why} {more}".strip())
     if last.failure in (FailureKind.BLOCKED_ADDRESS, FailureKind.BLOCKED_URL):
         return Standing("failure", _sentence(last.error), "Nothing was sent.")
     times = f"{alike} times in a row." if alike > 1 else ""
