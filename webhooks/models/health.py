@@ -17,11 +17,12 @@ class Health(models.Model):
     # Tries in a row that failed, and since when; 0 and null after a success.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
-    # The last of those, which the receiver itself failed (no answer, 5xx, 429); 0 and null once it answers otherwise.
-    strained = models.PositiveIntegerField(default=0)
-    strained_since = models.DateTimeField(null=True)
     # Deliveries that ended as Failure since then, with no success between them.
     ended = models.PositiveIntegerField(default=0)
+    # Tries in a row, the latest ones, that the receiver itself failed (no answer, 5xx, 429), and since when; 0 and null
+    # once it answers otherwise.
+    strained = models.PositiveIntegerField(default=0)
+    strained_since = models.DateTimeField(null=True)
     # Nothing is claimed before; after that one delivery at a time asks whether the receiver is back.
     closed_until = models.DateTimeField(null=True)
     # When the next delivery may leave, where a rate is kept.

@@ -137,9 +137,9 @@ def learn(lessons: Iterable[Lesson]) -> Learned:
                 health.closed_until = max(health.closed_until, until)
         health.save()
         issues.record(health.webhook, found)
+        # Of a farewell people are told by the pause that follows.
+        alarms.record(health.webhook, [lesson for lesson in found if not lesson.farewell])
         last = next((lesson for lesson in found if lesson.farewell), found[-1])
-        if not last.farewell:  # people are told of the pause, and why
-            alarms.record(health.webhook, found)
         if reason := last.farewell or _given_up(health, now):
             switch.pause_by_policy(health.pk, reason, last.delivery_id, probe=not last.farewell)
         if reason or pause:
