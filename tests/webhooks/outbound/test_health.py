@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -501,6 +502,17 @@ def test_a_receiver_that_says_farewell_is_left_alone_and_people_are_told_once(re
     run(linger=0.2)
     assert statuses()[1:] == [Status.SUCCESS] * 5
     assert not Issue.objects.filter(closed_at=None).exists()
+
+
+def test_a_farewell_hides_no_failure_that_came_beside_it(webhook):
+    Webhook.objects.update(notify_on_failure=True)
+    leads(2)
+    tries = lesson(webhook, 2, final=True), lesson(webhook, 1, farewell="Nothing more.", final=True, cause="4xx")
+    learn(
+        *(replace(one, delivery_id=sent.pk) for one, sent in zip(tries, Delivery.objects.order_by("id"), strict=True))
+    )
+    told = list(Notice.objects.order_by("id").values_list("kind", flat=True))
+    assert told == [Told.FAILED, Told.PAUSED]
 
 
 def test_the_first_success_after_a_resume_is_the_end_of_what_was_open(receiver, webhook):
