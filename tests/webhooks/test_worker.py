@@ -325,6 +325,7 @@ class TestDeaths:
 
     def test_end_of_a_stuck_pool(self, worker: Fixture) -> None:
         worker.start()
+        time.sleep(2)  # the beat tells that a task has begun, and one that is stuck in it would be given its grace
         for process in worker.tree().workers:
             process.suspend()
         assert worker.end(lambda: worker.group(signal.SIGINT)) < 6
